@@ -1,0 +1,301 @@
+//! Field sections: lists, connection options, dates; what is removed on the way.
+//!
+//! RFC 9110 sections 5.3 (combining lines), 5.6.1 (lists), 5.6.7 (dates), 7.6.1 (Connection).
+//!
+//! # Deviations
+//!
+//! - A protected field named by a client's `Connection` is refused instead of removed: RFC 9110
+//!   section 7.6.1 forbids senders to list end-to-end fields, and removing `Authorization` or
+//!   `Cookie` on demand would let a client choose what origin and cache disagree about.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Fields that concern one connection whether or not `Connection` names them.
+///
+/// Source: RFC 9110 section 7.6.1.
+pub const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Request fields that `Connection` must not name, apart from `If-*` and `X-Forwarded-*`.
+const PROTECTED: [HeaderName; 15] = [
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::EXPECT,
+    header::FORWARDED,
+    header::HOST,
+    header::ORIGIN,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    header::TRANSFER_ENCODING,
+    header::VARY,
+    header::VIA,
+    header::CONTENT_ENCODING,
+];
+
+/// The members of a comma-separated list, quoted strings kept whole, white space around them removed,
+/// empty members left out, over all lines of the field.
+///
+/// ABNF: `#element => [ element ] *( OWS "," OWS [ element ] )`.
+///
+/// Source: RFC 9110 sections 5.3 and 5.6.1.2.
+pub fn list_members<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    fields.get_all(name).iter().flat_map(|line| split_list(line.as_bytes()))
+}
+
+/// The members of one field line; a quoted string that never ends swallows the rest of the line.
+pub fn split_list(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut in_quotes = false;
+    let mut escaped = false;
+    line.split(move |&byte| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match byte {
+            b'\\' if in_quotes => escaped = true,
+            b'"' => in_quotes = !in_quotes,
+            b',' => return !in_quotes,
+            _ => {}
+        }
+        false
+    })
+    .map(trim_ows)
+    .filter(|member| !member.is_empty())
+}
+
+/// Removes optional white space at both ends.
+///
+/// ABNF: `OWS = *( SP / HTAB )`.
+#[must_use]
+pub fn trim_ows(text: &[u8]) -> &[u8] {
+    let is_ows = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text.iter().position(|b| !is_ows(b)).unwrap_or(text.len());
+    let end = text.iter().rposition(|b| !is_ows(b)).map_or(start, |at| at + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// ABNF: `token = 1*tchar`.
+///
+/// Source: RFC 9110 section 5.6.2.
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_tchar)
+}
+
+/// Source: RFC 9110 section 5.6.2.
+#[must_use]
+pub fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The fields named by `Connection`, without the connection options that are no field names here.
+pub fn nominated(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    list_members(fields, &header::CONNECTION).filter_map(|member| HeaderName::from_bytes(member).ok())
+}
+
+/// Does a request's `Connection` name a field that must not be removed on demand?
+///
+/// Source: RFC 9110 section 7.6.1: a sender must not send a connection option for a field intended
+/// for all recipients.
+#[must_use]
+pub fn nominates_protected(fields: &HeaderMap) -> bool {
+    fields.contains_key(header::CONNECTION)
+        && nominated(fields).any(|name| {
+            // `Transfer-Encoding` and the like are hop-by-hop already, yet naming them is an attack.
+            let text = name.as_str();
+            PROTECTED.contains(&name) || text.starts_with("if-") || text.starts_with("x-forwarded-")
+        })
+}
+
+/// Does a response's `Connection` name a field that caching decisions rest on?
+///
+/// Such a response is passed on and not stored: the decision would read a field that the next
+/// recipient never sees.
+///
+/// Source: RFC 9110 section 7.6.1, RFC 9111 section 3.1.
+#[must_use]
+pub fn nominates_cache_field(fields: &HeaderMap, targeted: &[HeaderName]) -> bool {
+    let decisive = [header::CACHE_CONTROL, header::VARY, header::EXPIRES, header::ETAG];
+    fields.contains_key(header::CONNECTION) && nominated(fields).any(|name| decisive.contains(&name) || targeted.contains(&name))
+}
+
+/// Removes `Connection`, what it names, and the other hop-by-hop fields.
+///
+/// Source: RFC 9110 section 7.6.1.
+pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    if fields.contains_key(header::CONNECTION) {
+        let names: Vec<HeaderName> = nominated(fields).collect();
+        for name in names {
+            fields.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        fields.remove(name);
+    }
+}
+
+/// Appends a member to a list-valued field, keeping earlier lines as they are.
+///
+/// Source: RFC 9110 section 5.3.
+pub fn append_member(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    fields.append(name, value);
+}
+
+/// A non-negative number of seconds; what is larger than 2^31 becomes 2^31.
+///
+/// ABNF: `delta-seconds = 1*DIGIT`.
+///
+/// Source: RFC 9111 section 1.2.2.
+#[must_use]
+pub fn parse_delta_seconds(text: &[u8]) -> Option<u32> {
+    const MOST: u32 = 1 << 31;
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = text.iter().fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    Some(u32::try_from(value).unwrap_or(MOST).min(MOST))
+}
+
+/// Reads an HTTP-date in any of its three forms; names and zone in any case, the zone must be GMT.
+///
+/// A two-digit year that would be more than 50 years ahead of `now` is a past one. The day of the
+/// week is not compared with the date.
+///
+/// Source: RFC 9110 section 5.6.7, RFC 9111 section 4.2.
+#[must_use]
+pub fn parse_http_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
+    let text = std::str::from_utf8(text).ok()?;
+    if !text.is_ascii() || text.len() > 40 {
+        return None;
+    }
+    let text = canonical_case(text);
+    let parts: Vec<&str> = text.split(' ').collect();
+    let (day, month, year, time) = match parts.as_slice() {
+        [name, day, month, year, time, "GMT"] if is_day(name, &DAYS, ",") && year.len() == 4 => {
+            (*day, *month, number(year, 4)?, *time)
+        }
+        [name, date, time, "GMT"] if is_day(name, &LONG_DAYS, ",") => {
+            let mut date = date.split('-');
+            let (day, month, year) = (date.next()?, date.next()?, date.next()?);
+            if date.next().is_some() {
+                return None;
+            }
+            (day, month, full_year(number(year, 2)?, now)?, *time)
+        }
+        [name, month, "", day, time, year] if is_day(name, &DAYS, "") => (*day, *month, number(year, 4)?, *time),
+        [name, month, day, time, year] if is_day(name, &DAYS, "") && day.len() == 2 => (*day, *month, number(year, 4)?, *time),
+        _ => return None,
+    };
+    seconds_since_epoch(year, month, day, time)
+}
+
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const LONG_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+fn is_day(word: &str, names: &[&str], suffix: &str) -> bool {
+    word.strip_suffix(suffix).is_some_and(|name| names.contains(&name))
+}
+
+/// Exactly `digits` digits.
+fn number(text: &str, digits: usize) -> Option<u64> {
+    if text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// The century of a two-digit year: at most 50 years ahead of `now`.
+///
+/// Source: RFC 9110 section 5.6.7.
+fn full_year(two_digits: u64, now: SystemTime) -> Option<u64> {
+    let this_year: u64 = httpdate::fmt_http_date(now).get(12..16)?.parse().ok()?;
+    let year = this_year / 100 * 100 + two_digits;
+    Some(if year > this_year + 50 { year - 100 } else { year })
+}
+
+/// The time of a calendar date in GMT; dates before 1970 count as 1970.
+fn seconds_since_epoch(year: u64, month: &str, day: &str, time: &str) -> Option<SystemTime> {
+    const MONTHS: [(&str, u64); 12] = [
+        ("Jan", 31),
+        ("Feb", 29),
+        ("Mar", 31),
+        ("Apr", 30),
+        ("May", 31),
+        ("Jun", 30),
+        ("Jul", 31),
+        ("Aug", 31),
+        ("Sep", 30),
+        ("Oct", 31),
+        ("Nov", 30),
+        ("Dec", 31),
+    ];
+    let month = MONTHS.iter().position(|(name, _)| *name == month)?;
+    let day = number(day, 2).or_else(|| number(day, 1))?;
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days_in_month = MONTHS.get(month).map(|(_, days)| if month == 1 && !is_leap { 28 } else { *days })?;
+    let mut clock = time.split(':').map(|part| number(part, 2));
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    // A leap second is written 60.
+    if clock.next().is_some() || day == 0 || day > days_in_month || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    if year < 1970 {
+        return Some(SystemTime::UNIX_EPOCH);
+    }
+    let past = year - 1;
+    let leap_days = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
+    let days_before_month: u64 = MONTHS.iter().take(month).map(|(_, days)| days).sum();
+    let february_excess = u64::from(month > 1 && !is_leap);
+    let days = (year - 1970) * 365 + leap_days + days_before_month - february_excess + day - 1;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86400 + hour * 3600 + minute * 60 + second))
+}
+
+/// Day and month names with one capital, the zone in capitals.
+///
+/// Source: RFC 9111 section 4.2: caches should compare names without regard to case.
+fn canonical_case(text: &str) -> String {
+    let mut in_word = false;
+    let cased: String = text
+        .chars()
+        .map(|c| {
+            let first = c.is_ascii_alphabetic() && !in_word;
+            in_word = c.is_ascii_alphabetic();
+            if first { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+        })
+        .collect();
+    match cased.strip_suffix("Gmt") {
+        Some(rest) => format!("{rest}GMT"),
+        None => cased,
+    }
+}
+
+/// The single date in a field; several lines or an invalid date give none.
+#[must_use]
+pub fn date_field(fields: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<SystemTime> {
+    let mut lines = fields.get_all(name).iter();
+    let line = lines.next()?;
+    if lines.next().is_some() { None } else { parse_http_date(line.as_bytes(), now) }
+}
+
+/// A date as it is written: IMF-fixdate.
+///
+/// Source: RFC 9110 section 5.6.7.
+#[must_use]
+pub fn http_date(time: SystemTime) -> HeaderValue {
+    // A time before 1970 or after 9999 cannot be written; the epoch is what is left.
+    let is_writable = time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < Duration::from_secs(253_402_300_800));
+    let text = httpdate::fmt_http_date(if is_writable { time } else { SystemTime::UNIX_EPOCH });
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! What changes on a message because it passes this hop.
+//!
+//! RFC 9110 sections 7.6.1 (Connection), 7.6.3 (Via), 11.7 (proxy authentication), 6.6.1 (Date).
+//!
+//! # Deviations
+//!
+//! - `X-Original-URL` and `X-Rewrite-URL` of untrusted clients are removed although they are ordinary
+//!   fields: some origins let them override the target, which no key would notice.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
+
+use crate::fields::{http_date, list_members, strip_hop_by_hop};
+
+/// Client fields about earlier hops, believed from trusted peers only.
+const HOP_REPORTS: [HeaderName; 8] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// Fields that the origin never sees as the client sent them: a response whose `Vary` names one cannot
+/// be stored. `Authorization` belongs to them where the gateway consumes it.
+#[must_use]
+pub fn consumed_fields(consumes_authorization: bool) -> Vec<HeaderName> {
+    let mut names = vec![header::PROXY_AUTHORIZATION, header::VIA, header::EXPECT, header::HOST];
+    names.extend(HOP_REPORTS);
+    names.extend(crate::fields::HOP_BY_HOP);
+    if consumes_authorization {
+        names.push(header::AUTHORIZATION);
+    }
+    names
+}
+
+/// How this process names itself in `Via`, and recognises itself.
+#[derive(Clone, Debug)]
+pub struct Pseudonym {
+    mark: String,
+    http11: HeaderValue,
+    http10: HeaderValue,
+}
+
+impl Pseudonym {
+    /// The name `vouchsafe` with a comment that is random per process, so that two gateways in a chain
+    /// are no loop.
+    #[must_use]
+    pub fn new(random: u64) -> Self {
+        let mark = format!("vouchsafe ({random:016x})");
+        let line = |version| {
+            HeaderValue::try_from(format!("{version} {mark}")).unwrap_or_else(|_| HeaderValue::from_static("1.1 vouchsafe"))
+        };
+        Self { http11: line("1.1"), http10: line("1.0"), mark }
+    }
+
+    /// The member to append to `Via` of a message received with this version.
+    ///
+    /// Source: RFC 9110 section 7.6.3.
+    #[must_use]
+    pub fn via(&self, version: Version) -> HeaderValue {
+        if version == Version::HTTP_10 { self.http10.clone() } else { self.http11.clone() }
+    }
+
+    /// Whether a request has been here before.
+    ///
+    /// Source: RFC 9110 section 7.6: a proxy must not forward to itself.
+    #[must_use]
+    pub fn is_in(&self, fields: &HeaderMap) -> bool {
+        fields.contains_key(header::VIA)
+            && list_members(fields, &header::VIA).any(|member| member.ends_with(self.mark.as_bytes()))
+    }
+}
+
+/// What a request's onward fields depend on besides the fields themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    /// Our `Via` member.
+    pub via: &'a HeaderValue,
+    /// Whether the client's word about earlier hops is believed.
+    pub is_trusted: bool,
+    /// The gateway consumes `Authorization` itself.
+    pub consumes_authorization: bool,
+    /// In gateway mode: what the origin is told about the client.
+    pub report: Option<HopReport<'a>>,
+}
+
+/// What the origin is told about the client in gateway mode.
+#[derive(Clone, Copy, Debug)]
+pub struct HopReport<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// `http` or `https`, as the client connected.
+    pub scheme: &'a str,
+    /// Host and port that the client asked for.
+    pub authority: &'a str,
+}
+
+/// The fields with which a request goes on, for hit-independent reasons only.
+///
+/// `Proxy-Authorization` never goes on (RFC 9110 section 11.7.2), nor does `Expect`, which this hop
+/// answers itself (RFC 9110 section 10.1.1).
+///
+/// Source: RFC 9110 section 7.6.
+#[must_use]
+pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> HeaderMap {
+    let mut fields = received.clone();
+    strip_hop_by_hop(&mut fields);
+    fields.remove(header::PROXY_AUTHORIZATION);
+    fields.remove(header::EXPECT);
+    fields.remove(header::HOST);
+    if onward.consumes_authorization {
+        fields.remove(header::AUTHORIZATION);
+    }
+    if !onward.is_trusted {
+        for name in &HOP_REPORTS {
+            fields.remove(name);
+        }
+    }
+    if let Some(report) = &onward.report {
+        add_report(&mut fields, report);
+    }
+    fields.append(header::VIA, onward.via.clone());
+    fields
+}
+
+/// Appends the client's address and, unless a trusted peer already said, its scheme and authority.
+fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
+    let [_, for_name, host_name, proto_name, ..] = &HOP_REPORTS;
+    if let Ok(client) = HeaderValue::try_from(report.client.to_string()) {
+        fields.append(for_name, client);
+    }
+    for (name, value) in [(host_name, report.authority), (proto_name, report.scheme)] {
+        if let (false, Ok(value)) = (fields.contains_key(name), HeaderValue::from_str(value)) {
+            fields.insert(name, value);
+        }
+    }
+}
+
+/// The fields of a received response that go on: hop-by-hop and proxy authentication fields removed,
+/// `Date` filled in, `Via` appended by the reply.
+///
+/// `WWW-Authenticate` and `Authentication-Info` pass unmodified (RFC 9110 sections 11.6.1 and 11.6.3).
+///
+/// Source: RFC 9110 sections 6.6.1, 7.6.1, 11.7.1 and 11.7.3.
+#[must_use]
+pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> HeaderMap {
+    let mut fields = received.clone();
+    strip_hop_by_hop(&mut fields);
+    fields.remove(header::PROXY_AUTHENTICATE);
+    fields.remove("proxy-authentication-info");
+    if !fields.contains_key(header::DATE) {
+        fields.insert(header::DATE, http_date(response_time));
+    }
+    fields
+}
+
+/// Removes `Content-Length` where a status cannot have content, so that no recipient waits for any.
+///
+/// Source: RFC 9110 section 8.6, RFC 9112 section 6.3.
+pub fn drop_impossible_length(status: StatusCode, fields: &mut HeaderMap) {
+    if status == StatusCode::NO_CONTENT || status.is_informational() {
+        fields.remove(header::CONTENT_LENGTH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    const VIA: HeaderValue = HeaderValue::from_static("1.1 v");
+
+    #[test]
+    fn n012_proxy_authorization_is_consumed_and_authorization_goes_on_unmodified() {
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: None };
+        let sent = request_fields(
+            &fields(&[("proxy-authorization", "Basic x"), ("authorization", "  odd   value"), ("x", "1")]),
+            &onward,
+        );
+        assert_eq!(sent, fields(&[("authorization", "  odd   value"), ("x", "1"), ("via", "1.1 v")]));
+        let sent = request_fields(&fields(&[("authorization", "a")]), &Onward { consumes_authorization: true, ..onward });
+        assert_eq!(sent, fields(&[("via", "1.1 v")]));
+    }
+
+    #[test]
+    fn n117_reports_about_earlier_hops_are_believed_from_trusted_peers_only() {
+        let report = HopReport { client: "192.0.2.1".parse().unwrap(), scheme: "http", authority: "a.example" };
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: Some(report) };
+        let received = fields(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-host", "evil"),
+            ("forwarded", "for=x"),
+            ("x-original-url", "/admin"),
+        ]);
+        let sent = request_fields(&received, &onward);
+        let expected = fields(&[
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-host", "a.example"),
+            ("x-forwarded-proto", "http"),
+            ("via", "1.1 v"),
+        ]);
+        assert_eq!(sent, expected);
+        let sent = request_fields(&received, &Onward { is_trusted: true, ..onward });
+        assert_eq!(sent.get_all("x-forwarded-for").iter().count(), 2);
+        assert_eq!(sent.get("x-forwarded-host").unwrap(), "evil");
+    }
+
+    #[test]
+    fn x001_a_loop_is_recognised_by_our_own_mark_only() {
+        let us = Pseudonym::new(1);
+        let via = us.via(Version::HTTP_11).to_str().unwrap().to_owned();
+        assert!(us.is_in(&fields(&[("via", &format!("1.0 fred, {via}, 1.1 p.example"))])));
+        assert!(!Pseudonym::new(2).is_in(&fields(&[("via", &via)])));
+        assert!(!us.is_in(&fields(&[])));
+    }
+
+    #[test]
+    fn n124_a_missing_date_is_filled_in_and_proxy_fields_go() {
+        let time = SystemTime::UNIX_EPOCH;
+        let kept = response_fields(
+            &fields(&[("proxy-authenticate", "Basic"), ("proxy-authentication-info", "x"), ("www-authenticate", "Odd  x=\"y\"")]),
+            time,
+        );
+        assert_eq!(kept, fields(&[("www-authenticate", "Odd  x=\"y\""), ("date", "Thu, 01 Jan 1970 00:00:00 GMT")]));
+    }
+}

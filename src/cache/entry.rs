@@ -1,0 +1,204 @@
+//! The head of a stored response: what the rules need to know about it at any later time.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::rules::age::{AgeBase, age_base};
+use super::rules::authorization::RequestCredentials;
+use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives};
+use super::rules::freshness::{Answered, Lifetime, lifetime};
+use super::rules::storable::{Asked, NotStored, storable, stored_fields};
+use super::rules::targeted::select;
+use super::second_key;
+use super::words::{AuthorizationDecision, PermissionReason};
+use crate::config::settings::PolicyAuthorization;
+use crate::policy::CompiledPolicy;
+
+/// What the rules need to know about a stored response.
+///
+/// Replaced as a whole when a 304 freshens the response (RFC 9111 section 4.3.4).
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Status code.
+    pub status: StatusCode,
+    /// The stored fields, without `Age`.
+    pub fields: HeaderMap,
+    /// The stored fields without those that `no-cache="..."` names: what a reuse without validation
+    /// may show (RFC 9111 section 5.2.2.4).
+    pub reusable_fields: HeaderMap,
+    /// The directives in force.
+    pub directives: ResponseDirectives,
+    /// Whether the request that filled the entry carried credentials.
+    pub credentialed: bool,
+    /// The directive that permits reuse; none for an uncredentialed entry.
+    pub permission: Option<PermissionReason>,
+    /// Freshness lifetime and its source.
+    pub lifetime: Lifetime,
+    /// Age at receipt.
+    pub age: AgeBase,
+    /// Fingerprint of the policy it was stored under.
+    pub policy_fingerprint: u64,
+}
+
+/// Everything about the request that filled an entry which later decisions rest on.
+#[derive(Clone, Copy, Debug)]
+pub struct Filler<'a> {
+    /// Method of the request.
+    pub method: &'a Method,
+    /// Path and query, for the second key's synthetic request.
+    pub path_and_query: &'a str,
+    /// Directives of the request.
+    pub directives: &'a RequestDirectives,
+    /// Credentials as received.
+    pub credentials: RequestCredentials,
+    /// Fields that the gateway strips, consumes or writes.
+    pub consumed: &'a [HeaderName],
+    /// RFC 9213 target list of the listener.
+    pub targets: &'a [HeaderName],
+    /// When the request was sent.
+    pub request_time: SystemTime,
+    /// When the response head came.
+    pub response_time: SystemTime,
+}
+
+impl Head {
+    /// Judges a response as received and, if it may be stored, makes the head of its entry.
+    ///
+    /// `received` are the fields before nominated ones were removed: decisions read those. `kept` are
+    /// the fields with hop-by-hop fields removed and `Date` filled in.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not stored.
+    ///
+    /// Source: RFC 9111 sections 3, 3.1 and 3.5.
+    pub fn judge(
+        filler: &Filler<'_>,
+        status: StatusCode,
+        received: &HeaderMap,
+        kept: &HeaderMap,
+        policy: &CompiledPolicy,
+    ) -> Result<Self, NotStored> {
+        let selected = select(received, filler.targets);
+        let answered = Answered {
+            status,
+            fields: received,
+            directives: &selected.directives,
+            is_targeted: selected.is_targeted,
+            credentialed: filler.credentials.any,
+            response_time: filler.response_time,
+        };
+        let asked = Asked {
+            method: filler.method,
+            directives: filler.directives,
+            credentials: filler.credentials,
+            consumed: filler.consumed,
+            targets: filler.targets,
+        };
+        let permission = storable(&asked, &answered, &policy.settings)?;
+        if filler.credentials.any && !second_key::agrees(filler, &answered) {
+            return Err(NotStored::SecondKey);
+        }
+        let fields = stored_fields(kept, &selected.directives, &policy.settings);
+        let lifetime = lifetime(&answered, &policy.settings);
+        let age = age_base(received, filler.request_time, filler.response_time);
+        Ok(Self {
+            status,
+            reusable_fields: reusable(&fields, &selected.directives),
+            fields,
+            credentialed: filler.credentials.any,
+            permission,
+            lifetime,
+            age,
+            policy_fingerprint: policy.fingerprint,
+            directives: selected.directives,
+        })
+    }
+
+    /// The head with which a validated response answers its asker alone, whether or not others may
+    /// see it: the merged fields, their age, and no permission for anybody else.
+    ///
+    /// Source: RFC 9111 section 4.3.3.
+    #[must_use]
+    pub fn for_one(stored: &Self, filler: &Filler<'_>, received: &HeaderMap, kept: HeaderMap) -> Self {
+        Self {
+            status: stored.status,
+            reusable_fields: kept.clone(),
+            fields: kept,
+            directives: select(received, filler.targets).directives,
+            credentialed: filler.credentials.any,
+            permission: None,
+            lifetime: Lifetime { duration: Duration::ZERO, source: super::rules::freshness::LifetimeSource::None },
+            age: age_base(received, filler.request_time, filler.response_time),
+            policy_fingerprint: stored.policy_fingerprint,
+        }
+    }
+
+    /// The current age, none when the clock went back (RFC 9111 section 4.2.3).
+    #[must_use]
+    pub fn current_age(&self, now: SystemTime) -> Option<Duration> {
+        self.age.current_age(now)
+    }
+
+    /// How much longer the response is fresh; zero when stale or when no age can be told.
+    ///
+    /// Source: RFC 9111 section 4.2.
+    #[must_use]
+    pub fn fresh_for(&self, now: SystemTime) -> Duration {
+        self.current_age(now).map_or(Duration::ZERO, |age| self.lifetime.duration.saturating_sub(age))
+    }
+
+    /// Whether this entry may be shown to a request other than the one that filled it: the third lock,
+    /// asked again each time it is served.
+    ///
+    /// Source: RFC 9111 section 3.5.
+    #[must_use]
+    pub fn is_shareable(&self) -> bool {
+        !self.credentialed || self.permission.is_some()
+    }
+
+    /// The stored entity tag, as received.
+    #[must_use]
+    pub fn etag(&self) -> Option<&HeaderValue> {
+        self.fields.get(header::ETAG)
+    }
+
+    /// Bytes that the head takes in memory, about.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let of = |fields: &HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 100).sum::<usize>();
+        of(&self.fields) + of(&self.reusable_fields) + size_of::<Self>()
+    }
+}
+
+/// Fields that `no-cache="..."` names need validation before they are shown again.
+///
+/// Source: RFC 9111 section 5.2.2.4.
+fn reusable(fields: &HeaderMap, directives: &ResponseDirectives) -> HeaderMap {
+    let mut fields = fields.clone();
+    if let Qualified::Fields(names) = &directives.no_cache {
+        for name in names {
+            fields.remove(name);
+        }
+    }
+    fields
+}
+
+/// What the authorization rule decided about a response to a credentialed request, for the metric.
+#[must_use]
+pub fn authorization_decision(
+    verdict: Result<Option<PermissionReason>, NotStored>,
+    policy: PolicyAuthorization,
+) -> AuthorizationDecision {
+    match verdict {
+        Ok(Some(reason)) => AuthorizationDecision::Shared(reason),
+        Err(NotStored::Private) => AuthorizationDecision::Private,
+        Err(NotStored::NoStore) => AuthorizationDecision::NoStore,
+        Err(NotStored::SecondKey) => AuthorizationDecision::SecondKey,
+        Err(NotStored::Policy) => AuthorizationDecision::Policy,
+        _ if policy == PolicyAuthorization::Never => AuthorizationDecision::Policy,
+        Ok(None) | Err(_) => AuthorizationDecision::NoPermit,
+    }
+}

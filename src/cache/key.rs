@@ -1,0 +1,103 @@
+//! The cache key: the target URI exactly as the origin sees it.
+//!
+//! RFC 9111 sections 2 and 4. Scheme and host are in one spelling and the default port is filled in
+//! (RFC 3986 section 6.2.3); path and query are kept octet for octet, because nobody but the origin
+//! knows what may be changed in them.
+//!
+//! # Deviations
+//!
+//! none
+
+use crate::access::Permit;
+use crate::keyed::Keyed;
+use crate::target::{Host, Scheme, Target};
+
+/// The key of one exchange: a keyed hash for look-up, and the URI it was made of for comparison.
+///
+/// Made from a [`Permit`] only, so that nothing is looked up for somebody who was not let through.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheKey<'a> {
+    hash: u128,
+    target: &'a Target,
+}
+
+/// The key as an entry keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    hash: u128,
+    scheme: Scheme,
+    host: Host,
+    port: u16,
+    path_and_query: Box<str>,
+}
+
+impl<'a> CacheKey<'a> {
+    /// The key of the permitted target.
+    #[must_use]
+    pub fn new(permit: &'a Permit, keyed: &Keyed) -> Self {
+        let target = permit.target();
+        Self { hash: hash(keyed, target, &target.path_and_query), target }
+    }
+
+    /// The hash under which the entry is found.
+    #[must_use]
+    pub fn hash(&self) -> u128 {
+        self.hash
+    }
+
+    /// The form that an entry keeps.
+    #[must_use]
+    pub fn to_stored(self) -> StoredKey {
+        StoredKey {
+            hash: self.hash,
+            scheme: self.target.scheme,
+            host: self.target.host.clone(),
+            port: self.target.port,
+            path_and_query: self.target.path_and_query.clone(),
+        }
+    }
+
+    /// The hash of another path and query of the same origin (RFC 9111 section 4.4).
+    #[must_use]
+    pub fn sibling_hash(&self, keyed: &Keyed, path_and_query: &str) -> u128 {
+        hash(keyed, self.target, path_and_query)
+    }
+}
+
+impl StoredKey {
+    /// Whether the entry is for this target: hashes may collide, URIs may not.
+    ///
+    /// Source: RFC 9111 section 4: the presented target URI and that of the stored response match.
+    #[must_use]
+    pub fn is_for(&self, key: &CacheKey<'_>) -> bool {
+        let target = key.target;
+        self.path_and_query == target.path_and_query
+            && self.host == target.host
+            && self.port == target.port
+            && self.scheme == target.scheme
+    }
+
+    /// The hash under which the entry is kept.
+    #[must_use]
+    pub fn hash(&self) -> u128 {
+        self.hash
+    }
+
+    /// Bytes in memory, about.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.path_and_query.len() + size_of::<Self>() + 64
+    }
+}
+
+fn hash(keyed: &Keyed, target: &Target, path_and_query: &str) -> u128 {
+    let mut hash = keyed.start("key");
+    hash.part(target.scheme.as_str().as_bytes());
+    match &target.host {
+        Host::Name(name) => hash.number(0).part(name.as_bytes()),
+        Host::Address(std::net::IpAddr::V4(address)) => hash.number(4).part(&address.octets()),
+        Host::Address(std::net::IpAddr::V6(address)) => hash.number(6).part(&address.octets()),
+    };
+    hash.number(target.port.into()).part(path_and_query.as_bytes());
+    hash.finish()
+}

@@ -1,0 +1,131 @@
+//! What is done with a request, given what is stored for its key: one pure decision.
+//!
+//! RFC 9111 section 4, RFC 9211 section 2.2 for the words.
+//!
+//! # Deviations
+//!
+//! - A GET or HEAD with content is neither answered from the cache nor stored: the origin may read
+//!   the content, and it is not part of the key (RFC 9110 section 9.3.1).
+
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use http::{HeaderMap, Method};
+
+use super::entry::Head;
+use super::rules::precondition::is_for_origin;
+use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
+use super::rules::vary;
+use super::store::{Slot, StoredResponse};
+use super::words::ForwardReason;
+use crate::keyed::Keyed;
+use crate::policy::CompiledPolicy;
+
+/// What is done with a request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// A stored response answers.
+    Serve(Chosen),
+    /// A stored response answers if the origin confirms it to this request.
+    Validate(Chosen, WhyValidate),
+    /// The request goes to the origin as it is.
+    Forward(ForwardReason),
+    /// The request says `only-if-cached` and nothing may be served: 504 (RFC 9111 section 5.2.1.7).
+    Refuse,
+}
+
+/// The variant that was chosen, with the head as it was when the decision was made.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The stored response.
+    pub stored: Arc<StoredResponse>,
+    /// Its head.
+    pub head: Arc<Head>,
+    /// Served although stale, because the client accepts that.
+    pub is_stale: bool,
+}
+
+/// The request, as far as look-up depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Request method.
+    pub method: &'a Method,
+    /// Request fields as received.
+    pub fields: &'a HeaderMap,
+    /// Whether it has content.
+    pub has_content: bool,
+    /// What the reuse rules look at.
+    pub asker: Asker<'a>,
+}
+
+/// Does the cache take part in this request at all? `Some` names why not.
+///
+/// Source: RFC 9111 sections 3 and 4, RFC 9211 section 2.2.
+#[must_use]
+pub fn forwarded_unasked(asked: &Asked<'_>, policy: &CompiledPolicy) -> Option<ForwardReason> {
+    if asked.method != Method::GET && asked.method != Method::HEAD {
+        return Some(ForwardReason::Method);
+    }
+    if policy.settings.bypass || asked.has_content {
+        return Some(ForwardReason::Bypass);
+    }
+    is_for_origin(asked.fields).then_some(ForwardReason::Request)
+}
+
+/// Serve, validate, forward or refuse?
+///
+/// Source: RFC 9111 section 4.
+#[must_use]
+pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
+    let decision = match forwarded_unasked(asked, policy) {
+        Some(reason) => Decision::Forward(reason),
+        None => among_variants(slot, asked, keyed, policy),
+    };
+    match decision {
+        Decision::Serve(_) => decision,
+        _ if asked.asker.directives.only_if_cached => Decision::Refuse,
+        decision => decision,
+    }
+}
+
+fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
+    let Some(slot) = slot else { return Decision::Forward(ForwardReason::UriMiss) };
+    let Some((stored, head)) = select_variant(slot, asked.fields, keyed) else {
+        return Decision::Forward(ForwardReason::VaryMiss);
+    };
+    let chosen = |is_stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), is_stale };
+    match reuse::decide(&head, &asked.asker, policy) {
+        Reuse::Fresh => Decision::Serve(chosen(false)),
+        Reuse::AcceptedStale => Decision::Serve(chosen(true)),
+        Reuse::Validate(why) => Decision::Validate(chosen(false), why),
+        Reuse::Never(WhyNever::Policy) => Decision::Forward(ForwardReason::Bypass),
+        Reuse::Never(WhyNever::NoPermit | WhyNever::StoredRefusal) => Decision::Forward(ForwardReason::Miss),
+    }
+}
+
+/// The newest variant whose nominated fields match the request's.
+///
+/// Source: RFC 9111 section 4.1, and section 4 for the newest by `Date`.
+fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
+    // Variants of one key usually name the same fields: one fingerprint then serves them all.
+    let mut known: Option<(&[HeaderName], u128)> = None;
+    let mut matching = slot.variants().iter().filter(|stored| {
+        let names = stored.vary_names();
+        let wanted = match known {
+            _ if names.is_empty() => return true,
+            Some((same, wanted)) if same == names => wanted,
+            _ => vary::fingerprint(keyed, names, request),
+        };
+        known = Some((names, wanted));
+        wanted == stored.variant()
+    });
+    let first = matching.next()?;
+    let mut best = (Arc::clone(first), first.head());
+    for stored in matching {
+        let head = stored.head();
+        if head.age.response_time > best.1.age.response_time {
+            best = (Arc::clone(stored), head);
+        }
+    }
+    Some(best)
+}

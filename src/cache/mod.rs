@@ -1,0 +1,14 @@
+//! The shared cache: key, stored responses, the rules of RFC 9111, the memory tier.
+//!
+//! [`lookup`] decides what a stored response is worth to a request, [`rules`] hold the reasons,
+//! [`store`] keeps the bytes. Nothing here talks to the network.
+
+pub mod entry;
+pub mod key;
+pub mod lookup;
+pub mod rules;
+pub mod second_key;
+pub mod store;
+mod words;
+
+pub use words::{AuthorizationDecision, CacheResult, ForwardReason, PermissionReason, ValidationOutcome};

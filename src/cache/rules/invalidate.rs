@@ -1,0 +1,96 @@
+//! Which stored responses an unsafe request makes unusable.
+//!
+//! RFC 9111 section 4.4.
+//!
+//! # Deviations
+//!
+//! - `Location` and `Content-Location` are followed when they are absolute URIs or absolute paths of
+//!   the same origin (a MAY); other relative references are not.
+
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode, Uri};
+
+use crate::target::Target;
+
+/// Does a response to this method invalidate what is stored for its target URI?
+///
+/// Unsafe methods do, and methods whose safety is unknown; only a non-error response counts. QUERY is
+/// safe (RFC 10008).
+///
+/// Source: RFC 9111 section 4.4, RFC 9110 section 9.2.1.
+#[must_use]
+pub fn invalidates(method: &Method, status: StatusCode) -> bool {
+    let is_safe = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY" | "CONNECT");
+    !is_safe && (status.is_success() || status.is_redirection())
+}
+
+/// The further path-and-query parts of the same origin that are invalidated too.
+///
+/// Source: RFC 9111 section 4.4: never across origins.
+pub fn related_paths<'a>(target: &'a Target, response: &'a HeaderMap) -> impl Iterator<Item = Box<str>> + 'a {
+    [header::LOCATION, header::CONTENT_LOCATION].into_iter().filter_map(move |name| {
+        let value = response.get(name)?.to_str().ok()?;
+        let uri: Uri = value.parse().ok()?;
+        let is_same_origin = match (uri.scheme_str(), uri.authority()) {
+            (None, None) => value.starts_with('/') && !value.starts_with("//"),
+            (Some(scheme), Some(authority)) => is_origin_of(target, scheme, authority.as_str()),
+            _ => false,
+        };
+        is_same_origin.then(|| uri.path_and_query().map_or("/", |path| path.as_str()).into())
+    })
+}
+
+fn is_origin_of(target: &Target, scheme: &str, authority: &str) -> bool {
+    let with_port = format!("{}:{}", target.host, target.port);
+    let is_default = target.port == target.scheme.default_port();
+    scheme.eq_ignore_ascii_case(target.scheme.as_str())
+        && (authority.eq_ignore_ascii_case(&with_port)
+            || (is_default && authority.eq_ignore_ascii_case(&target.host.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::target::{Host, Scheme};
+
+    #[test]
+    fn n094_unsafe_and_unknown_methods_invalidate_on_success_only() {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PURGE", "get"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert!(invalidates(&method, StatusCode::OK) && invalidates(&method, StatusCode::FOUND), "{method}");
+            assert!(
+                !invalidates(&method, StatusCode::INTERNAL_SERVER_ERROR) && !invalidates(&method, StatusCode::FORBIDDEN),
+                "{method}"
+            );
+        }
+        for method in ["GET", "HEAD", "OPTIONS", "QUERY"] {
+            assert!(!invalidates(&Method::from_bytes(method.as_bytes()).unwrap(), StatusCode::OK), "{method}");
+        }
+    }
+
+    #[test]
+    fn n096_related_uris_of_other_origins_are_left_alone() {
+        let target =
+            Target { scheme: Scheme::Http, host: Host::parse("a.example").unwrap(), port: 80, path_and_query: "/x".into() };
+        let related = |value: &str| {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::LOCATION, HeaderValue::from_str(value).unwrap());
+            related_paths(&target, &fields).next().map(String::from)
+        };
+        assert_eq!(related("/y?q"), Some("/y?q".into()));
+        assert_eq!(related("http://A.example/y"), Some("/y".into()));
+        assert_eq!(related("http://a.example:80/y"), Some("/y".into()));
+        for other in [
+            "http://b.example/y",
+            "https://a.example/y",
+            "http://a.example:81/y",
+            "//b.example/y",
+            "y",
+            "http://a.example.evil/y",
+        ] {
+            assert_eq!(related(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! RFC 9111 as pure functions: values and `now` in, a decision with its reason out.
+//!
+//! One file per topic of the RFC; conditions stand in the RFC's order.
+
+pub mod age;
+pub mod authorization;
+pub mod directives;
+pub mod freshness;
+pub mod invalidate;
+pub mod precondition;
+pub mod range;
+pub mod reuse;
+pub mod storable;
+pub mod targeted;
+pub mod update;
+pub mod validate;
+pub mod vary;

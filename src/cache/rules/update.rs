@@ -1,0 +1,88 @@
+//! Freshening: the fields of a 304 go into the stored response.
+//!
+//! RFC 9111 sections 3.2 and 4.3.4.
+//!
+//! # Deviations
+//!
+//! - `Content-Encoding`, `Content-Range` and `Content-Type` are left as stored: they describe the
+//!   stored bytes (RFC 9111 section 3.2 allows to omit what integrity needs).
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// Fields that a 304 never changes.
+///
+/// Source: RFC 9111 section 3.2.
+const KEPT: [HeaderName; 4] = [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::CONTENT_TYPE];
+
+/// The stored fields with those of the 304 in place of their namesakes.
+///
+/// Of a field in the 304 all lines replace all stored lines. Hop-by-hop fields were removed from
+/// `not_modified` before.
+///
+/// Source: RFC 9111 section 3.2.
+#[must_use]
+pub fn merge(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
+    let mut merged = stored.clone();
+    // An Age of the stored response is not carried over: age restarts from the 304.
+    merged.remove(header::AGE);
+    for name in not_modified.keys() {
+        if KEPT.contains(name) {
+            continue;
+        }
+        merged.remove(name);
+        for line in not_modified.get_all(name) {
+            merged.append(name.clone(), line.clone());
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn n046_every_field_of_the_304_replaces_but_those_of_the_stored_form() {
+        let stored = fields(&[
+            ("a", "1"),
+            ("link", "x"),
+            ("link", "y"),
+            ("content-length", "36"),
+            ("content-type", "text/a"),
+            ("keep", "k"),
+        ]);
+        let merged = merge(
+            &stored,
+            &fields(&[
+                ("a", "2"),
+                ("link", "z"),
+                ("link", "w"),
+                ("content-length", "10"),
+                ("content-type", "b/b"),
+                ("new", "n"),
+                ("content-foo", "f"),
+            ]),
+        );
+        let expected = fields(&[
+            ("a", "2"),
+            ("link", "z"),
+            ("link", "w"),
+            ("content-length", "36"),
+            ("content-type", "text/a"),
+            ("keep", "k"),
+            ("new", "n"),
+            ("content-foo", "f"),
+        ]);
+        assert_eq!(merged, expected);
+    }
+}

@@ -1,0 +1,86 @@
+//! Validation: what is asked of the origin, and what its 304 is worth.
+//!
+//! RFC 9111 sections 4.3.1 and 4.3.4, RFC 9110 sections 8.8.3.2 and 13.1.
+//!
+//! # Deviations
+//!
+//! - The client's own preconditions are replaced by ours and evaluated here against the validated
+//!   response; RFC 9111 section 4.3.2 would also allow a union of entity tags.
+
+use http::header::{self, HeaderMap};
+
+use crate::cache::entry::Head;
+use crate::fields::trim_ows;
+
+/// Puts the stored validators into a request that is about to be forwarded.
+///
+/// Returns false when there is none, so that the request goes out unconditionally.
+///
+/// Source: RFC 9111 section 4.3.1.
+pub fn make_conditional(request: &mut HeaderMap, stored: &Head) -> bool {
+    remove_conditions(request);
+    let mut is_conditional = false;
+    if let Some(etag) = stored.fields.get(header::ETAG) {
+        request.insert(header::IF_NONE_MATCH, etag.clone());
+        is_conditional = true;
+    }
+    if let Some(modified) = stored.fields.get(header::LAST_MODIFIED) {
+        request.insert(header::IF_MODIFIED_SINCE, modified.clone());
+        is_conditional = true;
+    }
+    is_conditional
+}
+
+/// Removes the preconditions that a cache may evaluate itself.
+///
+/// Source: RFC 9111 section 4.3.2.
+pub fn remove_conditions(request: &mut HeaderMap) {
+    request.remove(header::IF_NONE_MATCH);
+    request.remove(header::IF_MODIFIED_SINCE);
+}
+
+/// Whether a 304 selects this stored response for update.
+///
+/// With a strong validator the two must be identical; with a weak one they must match weakly; with
+/// none, the response that the condition was made from is the one.
+///
+/// Source: RFC 9111 section 4.3.4.
+#[must_use]
+pub fn selects(not_modified: &HeaderMap, stored: &Head) -> bool {
+    let (new_tag, old_tag) = (not_modified.get(header::ETAG), stored.fields.get(header::ETAG));
+    if let Some(new_tag) = new_tag {
+        let new_tag = trim_ows(new_tag.as_bytes());
+        let Some(old_tag) = old_tag else { return false };
+        let old_tag = trim_ows(old_tag.as_bytes());
+        return if is_weak(new_tag) { weak_match(new_tag, old_tag) } else { new_tag == old_tag };
+    }
+    match (not_modified.get(header::LAST_MODIFIED), stored.fields.get(header::LAST_MODIFIED)) {
+        (Some(new), Some(old)) => new == old,
+        // A date alone is a weak validator; one that we never stored selects nothing.
+        (Some(_), None) => old_tag.is_some(),
+        (None, _) => true,
+    }
+}
+
+/// ABNF: `entity-tag = [ weak ] opaque-tag`, `weak = %s"W/"`.
+#[must_use]
+pub fn is_weak(tag: &[u8]) -> bool {
+    tag.starts_with(b"W/")
+}
+
+/// Weak comparison: the opaque tags are equal byte for byte, weak or not.
+///
+/// Source: RFC 9110 section 8.8.3.2.
+#[must_use]
+pub fn weak_match(a: &[u8], b: &[u8]) -> bool {
+    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_owned();
+    opaque(a) == opaque(b)
+}
+
+/// Strong comparison: both strong and equal byte for byte.
+///
+/// Source: RFC 9110 section 8.8.3.2.
+#[must_use]
+pub fn strong_match(a: &[u8], b: &[u8]) -> bool {
+    !is_weak(a) && a == b
+}

@@ -1,0 +1,148 @@
+//! The memory tier: a bounded index from key to slot.
+//!
+//! Freshness lives in the entries; the index evicts by weight only. Its maintenance is run here after
+//! every few MiB of insertions and by [`Memory::maintain`] in the background, because it queues
+//! writes and would otherwise overshoot its bound.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+
+use super::stored::{Slot, StoredResponse};
+use crate::cache::key::{CacheKey, StoredKey};
+use crate::metrics::Metrics;
+
+/// Bytes inserted between two runs of the index's maintenance.
+const MAINTENANCE_BYTES: u64 = 4 << 20;
+
+/// How many counters tell a running fill that its key was invalidated meanwhile.
+const EPOCHS: usize = 4096;
+
+/// The memory tier.
+pub struct Memory {
+    index: Cache<u128, Arc<Slot>, AlreadyHashed>,
+    metrics: Arc<Metrics>,
+    inserted_bytes: AtomicU64,
+    uses: AtomicU64,
+    epochs: Box<[AtomicU64]>,
+}
+
+impl Memory {
+    /// A tier of at most `capacity_bytes`.
+    #[must_use]
+    pub fn new(capacity_bytes: u64, metrics: Arc<Metrics>) -> Self {
+        let observer = Arc::clone(&metrics);
+        let index = Cache::builder()
+            .max_capacity(capacity_bytes)
+            .weigher(|_, slot: &Arc<Slot>| slot.weight())
+            .eviction_listener(move |_, _, cause| match cause {
+                RemovalCause::Size => observer.eviction("size"),
+                RemovalCause::Explicit => observer.eviction("invalidated"),
+                RemovalCause::Expired | RemovalCause::Replaced => {}
+            })
+            .build_with_hasher(AlreadyHashed);
+        let epochs = (0..EPOCHS).map(|_| AtomicU64::new(0)).collect();
+        Self { index, metrics, inserted_bytes: AtomicU64::new(0), uses: AtomicU64::new(0), epochs }
+    }
+
+    /// What is stored for this key.
+    #[must_use]
+    pub fn find(&self, key: &CacheKey<'_>) -> Option<Arc<Slot>> {
+        self.index.get(&key.hash()).filter(|slot| slot.key().is_for(key))
+    }
+
+    /// Notes that a stored response was used.
+    pub fn touch(&self, stored: &StoredResponse) {
+        stored.touch(self.uses.fetch_add(1, Ordering::Relaxed));
+    }
+
+    /// Stores a complete response beside its siblings, unless its key was invalidated since `epoch`.
+    pub fn insert(&self, key: &StoredKey, stored: &Arc<StoredResponse>, variants: usize, epoch: u64) {
+        if self.epoch(key.hash()) != epoch {
+            return;
+        }
+        stored.touch(self.uses.fetch_add(1, Ordering::Relaxed));
+        let weight = stored.weight_bytes();
+        self.index.entry(key.hash()).and_upsert_with(|known| {
+            // A slot of another URI under the same hash is replaced, never extended.
+            let known = known.map(moka::Entry::into_value).filter(|slot| slot.key() == key);
+            Arc::new(
+                known.map_or_else(|| Slot::new(key.clone(), Arc::clone(stored)), |slot| slot.with(Arc::clone(stored), variants)),
+            )
+        });
+        let before = self.inserted_bytes.fetch_add(weight, Ordering::Relaxed);
+        if before / MAINTENANCE_BYTES != (before + weight) / MAINTENANCE_BYTES {
+            self.index.run_pending_tasks();
+        }
+    }
+
+    /// Drops one stored response; its siblings stay.
+    pub fn remove(&self, hash: u128, stored: &Arc<StoredResponse>) {
+        self.index.entry(hash).and_compute_with(|known| match known.map(moka::Entry::into_value) {
+            None => Op::Nop,
+            Some(slot) if !slot.variants().iter().any(|other| Arc::ptr_eq(other, stored)) => Op::Nop,
+            Some(slot) => slot.without(stored).map_or(Op::Remove, |slot| Op::Put(Arc::new(slot))),
+        });
+    }
+
+    /// Drops everything stored under this hash, and whatever a running fill is about to store there.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    pub fn invalidate(&self, hash: u128) {
+        if let Some(epoch) = self.epochs.get(epoch_index(hash)) {
+            epoch.fetch_add(1, Ordering::SeqCst);
+        }
+        self.index.invalidate(&hash);
+    }
+
+    /// The count of invalidations that a fill of this key must not outlive.
+    #[must_use]
+    pub fn epoch(&self, hash: u128) -> u64 {
+        self.epochs.get(epoch_index(hash)).map_or(0, |epoch| epoch.load(Ordering::SeqCst))
+    }
+
+    /// Runs the index's maintenance and publishes its size; to be called about once a second.
+    pub fn maintain(&self) {
+        self.index.run_pending_tasks();
+        self.metrics.cache_size(self.index.weighted_size(), self.index.entry_count());
+    }
+}
+
+fn epoch_index(hash: u128) -> usize {
+    usize::try_from(hash % EPOCHS as u128).unwrap_or(0)
+}
+
+/// Keys are keyed hashes already; hashing them again would only cost time.
+#[derive(Clone, Copy, Default)]
+struct AlreadyHashed;
+
+struct Folded(u64);
+
+impl BuildHasher for AlreadyHashed {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(0)
+    }
+}
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        // Both halves are uniformly distributed; the lower one is as good as any.
+        self.0 = (number & u128::from(u64::MAX)) as u64;
+    }
+}

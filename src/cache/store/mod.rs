@@ -1,0 +1,13 @@
+//! Stored responses and the tiers that keep them.
+//!
+//! A further tier is a further file here; what a tier offers is what [`memory::Memory`] offers.
+
+pub mod memory;
+mod reader;
+mod stored;
+pub mod transfer;
+
+pub use memory::Memory;
+pub use reader::Reader;
+pub use stored::{Content, Slot, StoredResponse};
+pub use transfer::Transfer;

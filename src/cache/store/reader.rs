@@ -1,0 +1,110 @@
+//! Reads stored content, or content that is being stored, at its own pace.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::stored::StoredResponse;
+use super::transfer::TransferReader;
+use crate::body::BodyError;
+
+/// Content of a stored response or of a running transfer.
+#[derive(Debug)]
+pub enum Reader {
+    /// A part of complete content.
+    Stored(StoredReader),
+    /// A running transfer, with its length if the origin stated one.
+    Running {
+        /// Where the chunks come from.
+        transfer: TransferReader,
+        /// Bytes still to come, if known.
+        remaining: Option<u64>,
+    },
+}
+
+/// A part of a stored response's content.
+#[derive(Debug)]
+pub struct StoredReader {
+    stored: Arc<StoredResponse>,
+    next_chunk: usize,
+    /// Bytes to leave out before the next chunk's first byte that is wanted.
+    skip: u64,
+    remaining: u64,
+}
+
+impl Reader {
+    /// All content of a stored response.
+    #[must_use]
+    pub fn whole(stored: Arc<StoredResponse>) -> Self {
+        let remaining = stored.content().length();
+        Self::Stored(StoredReader { stored, next_chunk: 0, skip: 0, remaining })
+    }
+
+    /// The bytes from `first` to `last` inclusive; positions outside the content are cut off.
+    #[must_use]
+    pub fn part(stored: Arc<StoredResponse>, first: u64, last: u64) -> Self {
+        let length = stored.content().length();
+        let end = last.saturating_add(1).min(length);
+        Self::Stored(StoredReader { stored, next_chunk: 0, skip: first, remaining: end.saturating_sub(first) })
+    }
+
+    /// A running transfer.
+    #[must_use]
+    pub fn running(transfer: TransferReader, length: Option<u64>) -> Self {
+        Self::Running { transfer, remaining: length }
+    }
+
+    /// The next piece.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self {
+            Self::Stored(reader) => Poll::Ready(reader.next().map(Ok)),
+            Self::Running { transfer, remaining } => {
+                let chunk = transfer.poll_chunk(cx);
+                if let (Poll::Ready(Some(Ok(chunk))), Some(remaining)) = (&chunk, remaining) {
+                    *remaining = remaining.saturating_sub(chunk.len() as u64);
+                }
+                chunk
+            }
+        }
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        match self {
+            Self::Stored(reader) => reader.remaining == 0,
+            Self::Running { transfer, .. } => transfer.is_at_end(),
+        }
+    }
+
+    /// Bytes still to come, if known.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Stored(reader) => Some(reader.remaining),
+            Self::Running { remaining, .. } => *remaining,
+        }
+    }
+}
+
+impl StoredReader {
+    fn next(&mut self) -> Option<Bytes> {
+        while self.remaining > 0 {
+            let chunk = self.stored.content().chunks().get(self.next_chunk)?;
+            self.next_chunk += 1;
+            let length = chunk.len() as u64;
+            if self.skip >= length {
+                self.skip -= length;
+                continue;
+            }
+            let start = usize::try_from(self.skip).unwrap_or(usize::MAX);
+            let end = usize::try_from(self.skip + self.remaining).unwrap_or(usize::MAX).min(chunk.len());
+            self.skip = 0;
+            let piece = chunk.slice(start..end);
+            self.remaining -= piece.len() as u64;
+            return Some(piece);
+        }
+        None
+    }
+}

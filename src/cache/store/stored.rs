@@ -1,0 +1,163 @@
+//! One stored response, and the variants stored for one key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::HeaderName;
+
+use crate::cache::entry::Head;
+use crate::cache::key::StoredKey;
+
+/// Complete content as a list of chunks, as they came from the origin.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    chunks: Vec<Bytes>,
+    length: u64,
+}
+
+impl Content {
+    /// Content of these chunks.
+    #[must_use]
+    pub fn new(chunks: Vec<Bytes>) -> Self {
+        let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self { chunks, length }
+    }
+
+    /// Its chunks, in order.
+    #[must_use]
+    pub fn chunks(&self) -> &[Bytes] {
+        &self.chunks
+    }
+
+    /// Bytes in total.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+/// A complete stored response: a head that a 304 may replace, and content that never changes.
+#[derive(Debug)]
+pub struct StoredResponse {
+    head: ArcSwap<Head>,
+    vary_names: Vec<HeaderName>,
+    variant: u128,
+    content: Content,
+    last_used: AtomicU64,
+}
+
+impl StoredResponse {
+    /// A stored response for requests whose `vary_names` fields have the fingerprint `variant`.
+    #[must_use]
+    pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
+        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, last_used: AtomicU64::new(0) }
+    }
+
+    /// The head as it is now.
+    #[must_use]
+    pub fn head(&self) -> Arc<Head> {
+        self.head.load_full()
+    }
+
+    /// Puts a freshened head in place, without touching the store's index.
+    ///
+    /// Source: RFC 9111 section 4.3.4.
+    pub fn freshen(&self, head: Head) {
+        self.head.store(Arc::new(head));
+    }
+
+    /// The fields that its `Vary` names.
+    #[must_use]
+    pub fn vary_names(&self) -> &[HeaderName] {
+        &self.vary_names
+    }
+
+    /// Fingerprint of those fields in the request that filled it.
+    #[must_use]
+    pub fn variant(&self) -> u128 {
+        self.variant
+    }
+
+    /// The stored bytes.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Notes a use, for dropping the least recently used of too many variants.
+    pub fn touch(&self, tick: u64) {
+        self.last_used.store(tick, Ordering::Relaxed);
+    }
+
+    fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn weight_bytes(&self) -> u64 {
+        const CHUNK_OVERHEAD: usize = 64;
+        let head = self.head.load();
+        let chunks = self.content.chunks.len() * CHUNK_OVERHEAD;
+        self.content.length + (head.weight_bytes() + chunks + size_of::<Self>()) as u64
+    }
+}
+
+/// Everything stored for one key; replaced as a whole when a variant comes or goes.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    key: StoredKey,
+    variants: Vec<Arc<StoredResponse>>,
+}
+
+impl Slot {
+    /// A slot with one variant.
+    #[must_use]
+    pub fn new(key: StoredKey, stored: Arc<StoredResponse>) -> Self {
+        Self { key, variants: vec![stored] }
+    }
+
+    /// The key this slot is for.
+    #[must_use]
+    pub fn key(&self) -> &StoredKey {
+        &self.key
+    }
+
+    /// The variants, in no particular order.
+    #[must_use]
+    pub fn variants(&self) -> &[Arc<StoredResponse>] {
+        &self.variants
+    }
+
+    /// The slot with a further variant: an equal one is replaced, and of more than `limit` the least
+    /// recently used goes.
+    #[must_use]
+    pub fn with(&self, stored: Arc<StoredResponse>, limit: usize) -> Self {
+        let is_same = |other: &Arc<StoredResponse>| other.variant == stored.variant && other.vary_names == stored.vary_names;
+        let mut variants: Vec<_> = self.variants.iter().filter(|other| !is_same(other)).cloned().collect();
+        while variants.len() >= limit.max(1) {
+            let Some((oldest, _)) = variants.iter().enumerate().min_by_key(|(_, other)| other.last_used()) else { break };
+            variants.swap_remove(oldest);
+        }
+        variants.push(stored);
+        Self { key: self.key.clone(), variants }
+    }
+
+    /// The slot without this variant; none when nothing is left.
+    #[must_use]
+    pub fn without(&self, stored: &Arc<StoredResponse>) -> Option<Self> {
+        let variants: Vec<_> = self.variants.iter().filter(|other| !Arc::ptr_eq(other, stored)).cloned().collect();
+        (!variants.is_empty()).then(|| Self { key: self.key.clone(), variants })
+    }
+
+    /// Bytes in memory; saturates, because the memory tier counts in `u32`.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        // What the index itself costs for an entry.
+        const INDEX_OVERHEAD: u64 = 400;
+        let variants: u64 = self.variants.iter().map(|stored| stored.weight_bytes()).sum();
+        u32::try_from(variants + self.key.weight_bytes() as u64 + INDEX_OVERHEAD).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,129 @@
+//! One JSON line per exchange, written once, at the end, by a thread of its own.
+//!
+//! RFC 9110 section 17.9 (a URI reveals), section 17.16.1 (credentials are confidential): a line has
+//! no query, no credential and no user name; what it needs of these are hashes under a key that is
+//! random per process.
+//!
+//! # Deviations
+//!
+//! none
+
+mod line;
+mod record;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{Method, StatusCode};
+
+use crate::clock::Clock;
+use crate::config::settings::Settings;
+use crate::keyed::Keyed;
+use crate::metrics::Metrics;
+pub use record::{Record, ResponseFields};
+use writer::Writer;
+
+/// Counts every exchange and, if the access log is on, has its line written.
+pub struct Observer {
+    metrics: Arc<Metrics>,
+    writer: Option<Writer>,
+    /// Random per process, so that ids of two runs do not meet.
+    salt: u64,
+    counter: AtomicU64,
+}
+
+/// Writes the record and the metrics of one exchange when its reply's content ends.
+pub struct Finish {
+    /// Taken when the record sets out for the writer, which must not keep its own owner alive.
+    observer: Option<Arc<Observer>>,
+    record: Record,
+}
+
+impl Observer {
+    /// An observer that counts in `metrics` and logs where `settings.log.access` says.
+    ///
+    /// # Errors
+    ///
+    /// The log file cannot be opened for appending, or its writer's thread not started.
+    pub fn new(settings: &Settings, metrics: Arc<Metrics>, _clock: Clock, keyed: Keyed) -> std::io::Result<Self> {
+        let names = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
+        let formatter = line::Formatter::new(names, keyed);
+        let writer = Writer::start(&settings.log.access, formatter, Arc::clone(&metrics))?;
+        let salt = keyed.start("request-id").finish();
+        Ok(Self { metrics, writer, salt: (salt >> 64) as u64, counter: AtomicU64::new(0) })
+    }
+
+    /// The metrics of this gateway.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether anybody reads the fields of a [`Record`] that only the log needs.
+    #[must_use]
+    pub fn logs_access(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// A request id that this process never gives twice and that does not tell how many there were.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        // An odd factor is a permutation of the 64-bit numbers: the ids are scattered and unique.
+        self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.salt
+    }
+
+    /// Waits until everything recorded so far is written, and ends the writer; later lines are
+    /// dropped and counted. Dropping the observer does the same.
+    pub fn close(&self) {
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
+    }
+}
+
+/// A request id as the log and error bodies show it: 16 hex digits.
+#[must_use]
+pub fn format_id(id: u64) -> String {
+    format!("{id:016x}")
+}
+
+impl Finish {
+    /// What is to be recorded when the reply's content has ended; to be given to
+    /// [`crate::body::ReplyBody`].
+    #[must_use]
+    pub fn new(observer: Arc<Observer>, record: Record) -> Box<Self> {
+        Box::new(Self { observer: Some(observer), record })
+    }
+
+    /// The reply's content ended: `complete` is false when it broke off, `sent_bytes` is what was
+    /// handed to the connection (none for HEAD, 204 and 304: RFC 9110 section 6.4.1).
+    pub fn end(mut self: Box<Self>, sent_bytes: u64, complete: bool) {
+        let Some(observer) = self.observer.take() else { return };
+        let record = &mut self.record;
+        let duration = Clock::instant().saturating_duration_since(record.started);
+        let content = has_content(&record.method, record.status);
+        record.bytes = if content { sent_bytes } else { 0 };
+        record.complete = complete || !content;
+        record.duration = duration;
+        observer.metrics.request(record.listener, &record.method, record.status, record.result, duration);
+        if let Some(writer) = &observer.writer {
+            writer.write(self);
+        }
+    }
+}
+
+/// Whether a response has content at all.
+///
+/// Source: RFC 9110 section 6.4.1.
+fn has_content(method: &Method, status: StatusCode) -> bool {
+    *method != Method::HEAD && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").field("logs_access", &self.logs_access()).finish_non_exhaustive()
+    }
+}

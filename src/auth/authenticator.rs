@@ -1,0 +1,228 @@
+//! The front desk of one listener: which scheme, whose credentials, or which challenge.
+//!
+//! RFC 9110 sections 11.3 to 11.7, RFC 7617 section 2, RFC 7616 sections 3.4 to 3.8.
+//!
+//! # Deviations
+//!
+//! - Repeated credential fields are refused with 400 instead of a challenge: which line counts is
+//!   the difference that smuggling lives on (RFC 9110 section 5.3 forbids a sender to repeat them).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use http::HeaderName;
+use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
+
+use super::digest::{self, HexHash};
+use super::grammar::{self, Parameters, Payload};
+use super::nonces::{MAX_NONCES, Nonces, Standing};
+use super::offers::Offers;
+use super::users::htpasswd::Verdict;
+use super::users::{self, BasicUsers, DigestUsers};
+use super::verdicts::{MAX_VERDICTS, Verdicts};
+use super::{Answer, Outcome, Presented, Principal, Rejection, Scheme, basic};
+use crate::clock::Clock;
+use crate::config::settings::{Auth, AuthScheme, Listener, ListenerAuth, Settings};
+use crate::error::ClientError;
+use crate::keyed::Keyed;
+
+/// Authenticates the requests of one listener.
+pub struct Authenticator {
+    role: ListenerAuth,
+    /// The listener's number: part of every remembered verdict and of every nonce.
+    number: u64,
+    offers: Offers,
+    nonces: Nonces,
+    shared: Arc<Shared>,
+}
+
+/// What all listeners share.
+struct Shared {
+    realm: String,
+    keyed: Keyed,
+    basic: BasicUsers,
+    digest: DigestUsers,
+    verdicts: Verdicts,
+    hashed: AtomicU64,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// One authenticator per listener, in the listeners' order, sharing users and verdicts' memory.
+    ///
+    /// # Errors
+    ///
+    /// A password file that cannot be read or parsed, with the file, the line and what to do; one
+    /// mistake a line.
+    pub fn for_listeners(settings: &Settings, keyed: Keyed, _clock: &Clock) -> Result<Vec<Self>, String> {
+        let shared = Arc::new(Shared::load(&settings.auth, keyed)?);
+        (0..).zip(&settings.listeners).map(|(number, listener)| Self::new(number, listener, &settings.auth, &shared)).collect()
+    }
+
+    fn new(number: u64, listener: &Listener, auth: &Auth, shared: &Arc<Shared>) -> Result<Self, String> {
+        Ok(Self {
+            role: listener.auth,
+            number,
+            offers: Offers::new(auth, &listener.name).map_err(|error| format!("auth.realm: {error}"))?,
+            nonces: Nonces::new(&auth.realm, number, auth.digest.nonce_lifetime, MAX_NONCES).map_err(users::no_randomness)?,
+            shared: Arc::clone(shared),
+        })
+    }
+
+    /// Who is asking?
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with the challenges to send.
+    ///
+    /// Source: RFC 9110 sections 11.4, 11.6.2 and 11.7.2.
+    pub async fn authenticate(&self, request: Presented<'_>) -> Result<Principal, Rejection> {
+        let (field, name): (HeaderName, _) = match self.role {
+            ListenerAuth::Proxy => (PROXY_AUTHORIZATION, "Proxy-Authorization"),
+            ListenerAuth::Origin => (AUTHORIZATION, "Authorization"),
+            ListenerAuth::None => return Ok(Principal { name: None, scheme: Scheme::None }),
+        };
+        let mut lines = request.fields.get_all(field).iter();
+        let Some(line) = lines.next() else { return Err(self.challenge(Scheme::None, Outcome::Missing, request.now)) };
+        if lines.next().is_some() {
+            let answer = Answer::Refuse(ClientError::RepeatedField(name));
+            return Err(Rejection { scheme: Scheme::None, outcome: Outcome::Malformed, answer });
+        }
+        match scheme_of(line.as_bytes()) {
+            Scheme::Basic if self.offers.has(AuthScheme::Basic) => self.authenticate_basic(line.as_bytes(), request.now).await,
+            Scheme::Digest if self.offers.has(AuthScheme::Digest) => self.authenticate_digest(line.as_bytes(), &request),
+            Scheme::None if grammar::parse(line.as_bytes()).is_err() => Err(self.malformed(Scheme::None, request.now)),
+            scheme => Err(self.challenge(scheme, Outcome::UnsupportedScheme, request.now)),
+        }
+    }
+
+    /// How many password hashes were computed since the start, those for unknown users included.
+    #[must_use]
+    pub fn passwords_hashed(&self) -> u64 {
+        self.shared.hashed.load(Ordering::Relaxed)
+    }
+
+    /// Basic: a look at the remembered verdicts, and only if there is none, base64 and a hash.
+    ///
+    /// Source: RFC 7617 section 2.
+    async fn authenticate_basic(&self, line: &[u8], now: SystemTime) -> Result<Principal, Rejection> {
+        let reject = |outcome| Err(self.challenge(Scheme::Basic, outcome, now));
+        if line.len() > grammar::MAX_CREDENTIALS_BYTES {
+            return reject(Outcome::Malformed);
+        }
+        let key = self.shared.keyed.start("basic verdict").number(self.number).part(line).finish();
+        if let Some(name) = self.shared.verdicts.recall(key, now) {
+            return Ok(Principal { name: Some(name), scheme: Scheme::Basic });
+        }
+        let Ok(grammar::Credentials { payload: Payload::Token68(token68), .. }) = grammar::parse(line) else {
+            return reject(Outcome::Malformed);
+        };
+        let Ok(credentials) = basic::parse(token68) else { return reject(Outcome::Malformed) };
+        let shared = Arc::clone(&self.shared);
+        let work = move || {
+            let hashed = || _ = shared.hashed.fetch_add(1, Ordering::Relaxed);
+            shared.basic.verify(&credentials.user, &credentials.password, hashed)
+        };
+        match self.shared.verdicts.verify(key, now, work).await {
+            Some(Verdict::Verified(name)) => Ok(Principal { name: Some(name), scheme: Scheme::Basic }),
+            Some(Verdict::UnknownUser) => reject(Outcome::UnknownUser),
+            Some(Verdict::WrongPassword) => reject(Outcome::WrongPassword),
+            None => reject(Outcome::Unavailable),
+        }
+    }
+
+    /// Digest: values, resource, user, response, and last the nonce, which only a right digest uses.
+    ///
+    /// Source: RFC 7616 sections 3.4 and 3.4.6.
+    fn authenticate_digest(&self, line: &[u8], request: &Presented<'_>) -> Result<Principal, Rejection> {
+        match grammar::parse(line) {
+            Ok(grammar::Credentials { payload: Payload::Parameters(parameters), .. }) => self.judge_digest(&parameters, request),
+            _ => Err(self.malformed(Scheme::Digest, request.now)),
+        }
+    }
+
+    fn judge_digest(&self, parameters: &Parameters<'_>, request: &Presented<'_>) -> Result<Principal, Rejection> {
+        let Some(credentials) = digest::parse(parameters).ok().filter(|credentials| self.is_ours(credentials)) else {
+            return Err(self.malformed(Scheme::Digest, request.now));
+        };
+        if !digest::names_target(credentials.uri, request.method, request.target) {
+            let answer = Answer::Refuse(ClientError::DigestUri);
+            return Err(Rejection { scheme: Scheme::Digest, outcome: Outcome::UriMismatch, answer });
+        }
+        let user = self.shared.digest.find(&credentials.user, credentials.algorithm);
+        // An unknown user costs the same work.
+        let a1 = user.map_or(HexHash::zero(credentials.algorithm), |(_, a1)| *a1);
+        let is_right = digest::compute_response(&credentials, &a1, request.method).equals(&credentials.response);
+        let outcome = match user {
+            Some((name, _)) if is_right => match self.nonces.admit(credentials.nonce, credentials.nc, request.now) {
+                Standing::Fresh => return Ok(Principal { name: Some(Arc::clone(name)), scheme: Scheme::Digest }),
+                Standing::Replayed => Outcome::Replayed,
+                Standing::Stale => Outcome::StaleNonce,
+            },
+            Some(_) => Outcome::WrongPassword,
+            None => Outcome::UnknownUser,
+        };
+        Err(self.challenge(Scheme::Digest, outcome, request.now))
+    }
+
+    /// Made for a challenge of ours: realm, opaque and an algorithm that is offered.
+    ///
+    /// Source: RFC 7616 section 3.4: opaque and algorithm "must be those supplied".
+    fn is_ours(&self, credentials: &digest::DigestCredentials<'_>) -> bool {
+        credentials.realm == self.shared.realm
+            && credentials.opaque == self.offers.opaque()
+            && self.shared.digest.offers(credentials.algorithm)
+    }
+
+    fn malformed(&self, scheme: Scheme, now: SystemTime) -> Rejection {
+        self.challenge(scheme, Outcome::Malformed, now)
+    }
+
+    /// A rejection with every challenge; `stale` where only the nonce was at fault.
+    ///
+    /// Source: RFC 9110 section 11.4 (at least one challenge), RFC 7616 section 3.3 (stale).
+    fn challenge(&self, scheme: Scheme, outcome: Outcome, now: SystemTime) -> Rejection {
+        let stale = matches!(outcome, Outcome::StaleNonce | Outcome::Replayed);
+        let challenges = self.offers.challenges(|| self.nonces.issue(now), stale);
+        Rejection { scheme, outcome, answer: Answer::Challenge(challenges) }
+    }
+}
+
+impl Shared {
+    fn load(auth: &Auth, keyed: Keyed) -> Result<Self, String> {
+        let (basic, digest) = match (users::load_basic(auth), users::load_digest(auth)) {
+            (Ok(basic), Ok(digest)) => (basic, digest),
+            (Err(basic), Err(digest)) => return Err(format!("{basic}\n{digest}")),
+            (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => return Err(mistakes),
+        };
+        let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            realm: auth.realm.clone(),
+            keyed,
+            basic,
+            digest,
+            verdicts: Verdicts::new(auth.basic.verdict_ttl, MAX_VERDICTS, at_once),
+            hashed: AtomicU64::new(0),
+        })
+    }
+}
+
+/// The scheme in front, compared without regard to case.
+///
+/// Source: RFC 9110 section 11.1.
+fn scheme_of(line: &[u8]) -> Scheme {
+    let name = line.split(|byte| matches!(byte, b' ' | b'\t' | b',')).next().unwrap_or_default();
+    if name.eq_ignore_ascii_case(b"basic") {
+        Scheme::Basic
+    } else if name.eq_ignore_ascii_case(b"digest") {
+        Scheme::Digest
+    } else {
+        Scheme::None
+    }
+}

@@ -1,0 +1,255 @@
+//! The cache policy and the route in force for one target, compiled from `[[policy]]` and
+//! `[[route]]`.
+//!
+//! RFC 9111 section 1.1 (a cache may be configured to do less), section 3.5 (what no policy
+//! loosens), RFC 9110 section 7.4 (a gateway answers only for what it is configured for).
+//!
+//! # Deviations
+//!
+//! none
+
+use std::cmp::Reverse;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::config::settings::{HostPattern, PathPattern, Policy, PolicyMatch, Route, Settings};
+use crate::target::Target;
+
+/// All policies, in the order they are tried.
+#[derive(Debug)]
+pub struct Policies {
+    all: Vec<Arc<CompiledPolicy>>,
+}
+
+/// One policy and the fingerprint that entries stored under it remember (a changed policy has a
+/// different one).
+#[derive(Debug)]
+pub struct CompiledPolicy {
+    /// The settings in force.
+    pub settings: Policy,
+    /// Hash of every setting that bears on who may see an entry or for how long; the same in every
+    /// process.
+    pub fingerprint: u64,
+}
+
+impl Policies {
+    /// Compiles the configured policies.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let compile = |policy: &Policy| CompiledPolicy { settings: policy.clone(), fingerprint: compute_fingerprint(policy) };
+        Self { all: settings.policies.iter().map(|policy| Arc::new(compile(policy))).collect() }
+    }
+
+    /// The policy for this request: the one its route names, else the first whose match fits; the
+    /// one named `default` is last and fits everything.
+    #[must_use]
+    pub fn select(&self, named: Option<usize>, method: &Method, target: &Target) -> Option<&Arc<CompiledPolicy>> {
+        let by_name = named.and_then(|at| self.all.get(at));
+        let by_match = || self.all.iter().find(|policy| fits(&policy.settings.matches, method, target));
+        by_name.or_else(by_match).or(self.all.last())
+    }
+}
+
+/// Does every condition hold? An empty list is no condition.
+fn fits(matches: &PolicyMatch, method: &Method, target: &Target) -> bool {
+    let path = target.path();
+    any(&matches.methods, |wanted| wanted == method)
+        && any(&matches.hosts, |host| host.matches(&target.host))
+        && any(&matches.paths, |pattern| pattern.matches(path))
+}
+
+fn any<T>(list: &[T], condition: impl Fn(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(condition)
+}
+
+/// Taking the policy apart by name makes a new setting a compile error here until it is decided
+/// whether it belongs to the fingerprint.
+///
+/// Source: RFC 9111 sections 3.5 and 4.2.
+fn compute_fingerprint(policy: &Policy) -> u64 {
+    let Policy {
+        name: _,
+        matches: _,
+        bypass,
+        authorization,
+        anonymous_entries,
+        credentials,
+        set_cookie,
+        default_ttl,
+        heuristic,
+        min_ttl,
+        max_ttl,
+        max_stale_disconnected,
+        vary_limit: _,
+        ignore_request_cache_control,
+    } = policy;
+    let mut hash = DefaultHasher::new();
+    (bypass, authorization.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
+    (&credentials.query, &credentials.cookies).hash(&mut hash);
+    credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
+    (default_ttl, heuristic, min_ttl, max_ttl, max_stale_disconnected).hash(&mut hash);
+    ignore_request_cache_control.hash(&mut hash);
+    hash.finish()
+}
+
+/// The most specific `[[route]]` for a target.
+#[derive(Debug)]
+pub struct Routes {
+    /// Most specific first, so that the first match is the answer.
+    ordered: Vec<Route>,
+}
+
+/// What a route says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTo {
+    /// Index into `Settings::upstreams`.
+    pub upstream: usize,
+    /// Index into `Settings::policies`, when the route names one.
+    pub policy: Option<usize>,
+}
+
+impl Routes {
+    /// Orders the routes by specificity.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let mut ordered = settings.routes.clone();
+        ordered.sort_by_key(|route| Reverse((host_rank(&route.host), path_rank(&route.path))));
+        Self { ordered }
+    }
+
+    /// Most specific host, then longest path wins; none: 404.
+    ///
+    /// Source: RFC 9110 section 7.4.
+    #[must_use]
+    pub fn select(&self, target: &Target) -> Option<RouteTo> {
+        let path = target.path();
+        let fits = |route: &&Route| route.host.matches(&target.host) && route.path.matches(path);
+        self.ordered.iter().find(fits).map(|route| RouteTo { upstream: route.upstream, policy: route.policy })
+    }
+}
+
+/// A host by itself before any domain, a longer domain before a shorter one, any host last.
+fn host_rank(host: &HostPattern) -> usize {
+    match host {
+        HostPattern::Any => 0,
+        HostPattern::Below(suffix) => suffix.len(),
+        HostPattern::Exact(_) => usize::MAX,
+    }
+}
+
+/// The longer path first; of two equally long ones the exact one.
+fn path_rank(path: &PathPattern) -> (usize, bool) {
+    match path {
+        PathPattern::Exact(path) => (path.len(), true),
+        PathPattern::Prefix(path) => (path.len(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Credentials, PolicyAuthorization};
+    use crate::target::{Host, Scheme};
+
+    fn target(url: &str) -> Target {
+        let (host, path) = url.split_at(url.find('/').unwrap());
+        Target { scheme: Scheme::Http, host: Host::parse(host).unwrap(), port: 80, path_and_query: path.into() }
+    }
+
+    fn route(host: &str, path: &str, upstream: usize) -> Route {
+        let (host, path) = (HostPattern::parse(host).unwrap(), PathPattern::parse(path).unwrap());
+        Route { host, path, upstream, policy: None }
+    }
+
+    #[test]
+    fn the_most_specific_host_and_then_the_longest_path_wins() {
+        let routes = [
+            ("*", "/*"),
+            ("*.example.com", "/*"),
+            ("*.api.example.com", "/*"),
+            ("v1.api.example.com", "/*"),
+            ("v1.api.example.com", "/a/*"),
+            ("v1.api.example.com", "/a/"),
+            ("*", "/very/long/path/*"),
+            ("shop.example.com", "/cart*"),
+        ];
+        let cases = [
+            ("other.org/x", Some(0)),
+            ("www.example.com/x", Some(1)),
+            ("v2.api.example.com/x", Some(2)),
+            ("v1.api.example.com/x", Some(3)),
+            ("v1.api.example.com/a/b?q=/", Some(4)),
+            ("v1.api.example.com/a/?q", Some(5)),
+            ("v1.api.example.com/very/long/path/x", Some(3)),
+            ("other.org/very/long/path/x", Some(6)),
+            ("shop.example.com/", Some(1)),
+            ("shop.example.com/carts", Some(7)),
+        ];
+        // The order in which routes are written makes no difference.
+        for turn in 0..routes.len() {
+            let mut written: Vec<Route> = routes.iter().enumerate().map(|(at, (host, path))| route(host, path, at)).collect();
+            written.rotate_left(turn);
+            let routes = Routes::new(&Settings { routes: written, ..Settings::default() });
+            for (url, expect) in cases {
+                assert_eq!(routes.select(&target(url)).map(|to| to.upstream), expect, "{url}");
+            }
+        }
+        let one = Routes::new(&Settings { routes: vec![route("a.org", "/x", 0)], ..Settings::default() });
+        assert_eq!(one.select(&target("a.org/y")), None);
+        assert_eq!(one.select(&target("b.org/x")), None);
+    }
+
+    fn policy(name: &str, hosts: &[&str], paths: &[&str]) -> Policy {
+        let hosts = hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect();
+        let paths = paths.iter().map(|path| PathPattern::parse(path).unwrap()).collect();
+        let matches = PolicyMatch { hosts, paths, methods: Vec::new() };
+        Policy { name: name.to_owned(), matches, ..Policy::default() }
+    }
+
+    #[test]
+    fn a_policy_is_the_named_one_or_the_first_that_fits_or_the_default() {
+        let mut heads = policy("heads", &[], &[]);
+        heads.matches.methods = vec![Method::HEAD];
+        let written =
+            vec![heads, policy("v1", &["*.example.com"], &["/v1/*"]), policy("site", &["*.example.com"], &[]), Policy::default()];
+        let policies = Policies::new(&Settings { policies: written, ..Settings::default() });
+        let select =
+            |named, method: &Method, url: &str| policies.select(named, method, &target(url)).unwrap().settings.name.clone();
+        assert_eq!(select(None, &Method::GET, "a.example.com/v1/x?y"), "v1");
+        assert_eq!(select(None, &Method::GET, "a.example.com/v2/x"), "site");
+        assert_eq!(select(None, &Method::HEAD, "a.example.com/v1/x"), "heads");
+        assert_eq!(select(None, &Method::GET, "other.org/"), "default");
+        assert_eq!(select(Some(1), &Method::GET, "other.org/"), "v1");
+    }
+
+    #[test]
+    fn the_fingerprint_follows_what_bears_on_who_sees_an_entry() {
+        let base = Policy::default();
+        let fingerprint = compute_fingerprint(&base);
+        assert_eq!(fingerprint, compute_fingerprint(&policy("another", &["*"], &["/x"])));
+        let hour = std::time::Duration::from_secs(3_601);
+        let changed = [
+            Policy { bypass: true, ..base.clone() },
+            Policy { authorization: PolicyAuthorization::Never, ..base.clone() },
+            Policy { anonymous_entries: crate::config::settings::AnonymousEntries::Bypass, ..base.clone() },
+            Policy { credentials: Credentials { query: Vec::new(), ..Credentials::default() }, ..base.clone() },
+            Policy { credentials: Credentials { headers: vec![http::header::FROM], ..Credentials::default() }, ..base.clone() },
+            Policy { credentials: Credentials { cookies: vec!["sid".to_owned()], ..Credentials::default() }, ..base.clone() },
+            Policy { set_cookie: crate::config::settings::SetCookie::Store, ..base.clone() },
+            Policy { default_ttl: hour, ..base.clone() },
+            Policy { heuristic: false, ..base.clone() },
+            Policy { min_ttl: hour, ..base.clone() },
+            Policy { max_ttl: hour, ..base.clone() },
+            Policy { max_stale_disconnected: hour, ..base.clone() },
+            Policy { ignore_request_cache_control: true, ..base },
+        ];
+        let mut seen = vec![fingerprint];
+        for policy in &changed {
+            let other = compute_fingerprint(policy);
+            assert!(!seen.contains(&other), "{policy:?}");
+            seen.push(other);
+        }
+    }
+}

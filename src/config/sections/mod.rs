@@ -1,0 +1,92 @@
+//! The sections of the configuration: which keys each has, what a value may be, what is not in
+//! this version.
+//!
+//! # Deviations
+//!
+//! none
+
+mod access;
+mod auth;
+mod destination;
+mod listener;
+mod operation;
+mod policy;
+
+use std::ops::Range;
+
+use super::reader::Section;
+use super::settings::{BuiltinUser, Listener, Route, Settings, Upstream};
+
+/// Something read, and where it stands, for checks that look at several sections.
+pub(super) struct Placed<T> {
+    /// What was read.
+    pub(super) value: T,
+    /// The head of its table.
+    pub(super) at: Range<usize>,
+    /// Its name in messages.
+    pub(super) path: String,
+}
+
+impl<T> Placed<T> {
+    /// Keeps the place of a section beside what was read from it.
+    fn new(section: &Section<'_>, value: T) -> Self {
+        Self { value, at: section.at.clone(), path: section.path.clone() }
+    }
+}
+
+/// Everything read, before the checks that look at several sections.
+pub(super) struct Draft {
+    /// Everything but what stands below.
+    pub(super) settings: Settings,
+    /// With their places.
+    pub(super) listeners: Vec<Placed<Listener>>,
+    /// With their places.
+    pub(super) upstreams: Vec<Placed<Upstream>>,
+    /// Without their places, which no check asks for.
+    pub(super) routes: Vec<Route>,
+    /// Which sections may be drawn conclusions from.
+    pub(super) sound: Sound,
+}
+
+/// Sections that were read without a mistake; a conclusion from the others would be a false one.
+#[derive(Clone, Copy)]
+pub(super) struct Sound {
+    pub(super) auth: bool,
+    pub(super) access: bool,
+    pub(super) routes: bool,
+}
+
+/// Reads the whole document; what is missing or wrong has been recorded in its source.
+pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> Draft {
+    let listeners = listener::read_listeners(&mut root);
+    let admin = listener::read_admin(&mut root);
+    let source = root.source;
+    let start = source.count();
+    let auth = auth::read(&mut root, builtin_user);
+    let after_auth = source.count();
+    let access = access::read(&mut root);
+    let after_access = source.count();
+    let forward = destination::read_forward(&mut root);
+    let upstreams = destination::read_upstreams(&mut root);
+    let policies = policy::read_policies(&mut root);
+    let before_routes = source.count();
+    let routes = destination::read_routes(&mut root, &destination::names(&upstreams), &policy::names(&policies));
+    let sound = Sound { auth: after_auth == start, access: after_access == after_auth, routes: source.count() == before_routes };
+    let cache = policy::read_cache(&mut root);
+    let (log, limits) = (operation::read_log(&mut root), operation::read_limits(&mut root));
+    root.finish();
+    let settings = Settings {
+        listeners: Vec::new(),
+        admin,
+        auth,
+        access,
+        forward,
+        upstreams: Vec::new(),
+        routes: Vec::new(),
+        cache,
+        policies,
+        log,
+        limits,
+    };
+    Draft { settings, listeners, upstreams, routes, sound }
+}

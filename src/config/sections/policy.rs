@@ -1,0 +1,127 @@
+//! `[cache]` and `[[policy]]`.
+//!
+//! RFC 9111 section 3.5 (credentialed requests), section 4.2 (freshness), section 5.2.1 (request
+//! directives); RFC 5861 sections 3 and 4 (not in this version).
+//!
+//! # Deviations
+//!
+//! none
+
+use crate::config::reader::Section;
+use crate::config::settings::{AnonymousEntries, Cache, Credentials, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
+
+const AUTHORIZATION_WORDS: [(&str, PolicyAuthorization); 3] = [
+    ("standard", PolicyAuthorization::Standard),
+    ("never", PolicyAuthorization::Never),
+    ("always-validate", PolicyAuthorization::AlwaysValidate),
+];
+const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
+    [("reuse", AnonymousEntries::Reuse), ("validate", AnonymousEntries::Validate), ("bypass", AnonymousEntries::Bypass)];
+const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
+    [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("store", SetCookie::Store)];
+
+/// `[cache]`; collapsing of requests is not in this version.
+pub(super) fn read_cache(root: &mut Section<'_>) -> Cache {
+    let mut cache = Cache::default();
+    let Some(mut section) = root.section("cache") else { return cache };
+    section.set("memory", &mut cache.memory_bytes, |v| v.size(1 << 20, 1 << 50));
+    section.set("max_object", &mut cache.max_object_bytes, |v| v.size(1, 1 << 50));
+    section.refuse("collapse_wait");
+    section.finish();
+    // What is larger than the whole tier is never kept; the smaller bound is the true one.
+    cache.max_object_bytes = cache.max_object_bytes.min(cache.memory_bytes);
+    cache
+}
+
+/// The policies in the order they are tried: as written, `default` last, built in when not written.
+pub(super) fn read_policies(root: &mut Section<'_>) -> Vec<Policy> {
+    let mut policies: Vec<Policy> = Vec::new();
+    let mut fallback = None;
+    for section in root.sections("policy") {
+        let (source, at, path) = (section.source, section.position("name"), section.path_of("name"));
+        let Some(policy) = read_policy(section) else { continue };
+        let is_taken = |other: &Policy| other.name == policy.name;
+        if policies.iter().chain(&fallback).any(is_taken) {
+            source.note(&at, format!("{path}: expected a name of its own, found \"{}\" again", policy.name));
+        } else if policy.name == Policy::DEFAULT_NAME {
+            fallback = Some(policy);
+        } else {
+            policies.push(policy);
+        }
+    }
+    policies.push(fallback.unwrap_or_default());
+    policies
+}
+
+fn read_policy(mut section: Section<'_>) -> Option<Policy> {
+    let name = section.require("name", "\"api\"", |v| v.name());
+    let mut policy = Policy::default();
+    section.set("cache", &mut policy.bypass, |v| v.word(&[("standard", false), ("bypass", true)]));
+    section.set("authorization", &mut policy.authorization, |v| v.word(&AUTHORIZATION_WORDS));
+    section.set("anonymous_entries", &mut policy.anonymous_entries, |v| v.word(&ANONYMOUS_WORDS));
+    section.set("set_cookie", &mut policy.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
+    section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
+    section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());
+    read_lifetimes(&mut section, &mut policy);
+    read_match(&mut section, name.as_deref(), &mut policy.matches);
+    read_credentials(&mut section, &mut policy.credentials);
+    refuse_later_keys(&mut section);
+    section.finish();
+    Some(Policy { name: name?, ..policy })
+}
+
+/// Source: RFC 9111 sections 4.2.1, 4.2.2 and 4.2.4.
+fn read_lifetimes(section: &mut Section<'_>, policy: &mut Policy) {
+    section.set("default_ttl", &mut policy.default_ttl, |v| v.duration());
+    section.set("heuristic", &mut policy.heuristic, |v| v.flag());
+    section.set("min_ttl", &mut policy.min_ttl, |v| v.duration());
+    section.set("max_ttl", &mut policy.max_ttl, |v| v.duration());
+    section.set("max_stale_disconnected", &mut policy.max_stale_disconnected, |v| v.duration());
+    for (key, floor) in [("min_ttl", policy.min_ttl), ("default_ttl", policy.default_ttl)] {
+        if floor > policy.max_ttl {
+            let message = format!("{}: expected at most max_ttl, found more", section.path_of(key));
+            section.source.note(&section.position(key), message);
+        }
+    }
+}
+
+fn read_match(section: &mut Section<'_>, name: Option<&str>, matches: &mut PolicyMatch) {
+    let at = section.position("match");
+    let Some(mut table) = section.section("match") else { return };
+    if name == Some(Policy::DEFAULT_NAME) {
+        let message =
+            format!("{}: expected no match on the policy \"default\", which applies to the rest, found one", table.path);
+        table.source.note(&at, message);
+    }
+    table.set_list("hosts", &mut matches.hosts, |v| v.host());
+    table.set_list("paths", &mut matches.paths, |v| v.path_pattern());
+    table.set_list("methods", &mut matches.methods, |v| v.method());
+    table.refuse("content_types");
+    table.refuse("statuses");
+    table.finish();
+}
+
+fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
+    let Some(mut table) = section.section("credentials") else { return };
+    table.set_list("query", &mut credentials.query, |v| v.name());
+    table.set_list("headers", &mut credentials.headers, |v| v.field_name());
+    table.set_list("cookies", &mut credentials.cookies, |v| v.name());
+    table.finish();
+}
+
+/// Keys of later versions; the value that changes nothing is accepted. This version never shares a
+/// validation and normalises nothing of `Vary` but white space, whatever the last two say.
+fn refuse_later_keys(section: &mut Section<'_>) {
+    section.refuse_unless("partition", "\"none\"");
+    section.refuse_unless("stale_while_revalidate", "\"0s\"");
+    section.refuse_unless("stale_if_error", "\"0s\"");
+    section.refuse_unless("query", "\"all\"");
+    let mut accepted = true;
+    section.set("share_validations", &mut accepted, |v| v.flag());
+    section.set("vary_normalise", &mut accepted, |v| v.flag());
+}
+
+/// The names that routes may refer to, in the order of the policies.
+pub(super) fn names(policies: &[Policy]) -> Vec<String> {
+    policies.iter().map(|policy| policy.name.clone()).collect()
+}

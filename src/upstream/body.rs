@@ -1,0 +1,120 @@
+//! An origin's response content on its way to whoever reads it.
+//!
+//! Read to its end it gives its connection back; dropped before, it closes the connection, as what
+//! is left on it belongs to nobody (RFC 9112 section 9.3). A content that ends short is an error and
+//! never an end (RFC 9112 section 8).
+//!
+//! # Deviations
+//!
+//! none
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::body::BodyError;
+
+use super::content::Watch;
+use super::pool::Lease;
+use super::stall::Stall;
+
+/// An origin's response content; returns its connection to the pool when it was read to its end.
+pub struct UpstreamBody {
+    incoming: Incoming,
+    progress: Progress,
+    hold: Option<Hold>,
+    request: Option<Arc<Watch>>,
+    stall: Stall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Reading,
+    Ended,
+    Broken,
+}
+
+/// The connection that a content comes on.
+pub(super) struct Hold {
+    /// The connection.
+    pub(super) lease: Lease,
+    /// Whether it may carry another request when this content was read to its end.
+    pub(super) may_reuse: bool,
+}
+
+/// The origin stopped in the middle of its content.
+#[derive(Debug, thiserror::Error)]
+#[error("the origin sent nothing more of its content within the first byte time")]
+struct Stalled;
+
+impl UpstreamBody {
+    /// The content that a connection delivers. `request` watches the request's content; `stall_time` is
+    /// how long the origin may be silent.
+    pub(super) fn new(incoming: Incoming, hold: Hold, request: Option<Arc<Watch>>, stall_time: Duration) -> Self {
+        let mut body = Self { incoming, progress: Progress::Reading, hold: Some(hold), request, stall: Stall::new(stall_time) };
+        if body.incoming.is_end_stream() {
+            body.end();
+        }
+        body
+    }
+
+    /// The next frame.
+    ///
+    /// An error means that the content is not complete, whatever was read before.
+    ///
+    /// Source: RFC 9112 section 8 (incomplete messages).
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.progress != Progress::Reading {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.stall.note();
+                if self.incoming.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.give_up(error)))),
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.stall.poll_standstill(cx).map(|()| Some(Err(self.give_up(Stalled)))),
+        }
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn is_end_stream(&self) -> bool {
+        self.progress == Progress::Ended
+    }
+
+    /// What is known of the rest's size.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    /// The response is complete. The connection is only kept if the request is complete as well.
+    ///
+    /// Source: RFC 9112 section 9.3.
+    fn end(&mut self) {
+        self.progress = Progress::Ended;
+        let is_request_sent = self.request.take().is_none_or(|request| request.is_sent());
+        if let Some(hold) = self.hold.take().filter(|hold| hold.may_reuse && is_request_sent) {
+            hold.lease.give_back();
+        }
+    }
+
+    fn give_up(&mut self, error: impl Into<BodyError>) -> BodyError {
+        self.progress = Progress::Broken;
+        self.hold = None;
+        error.into()
+    }
+}

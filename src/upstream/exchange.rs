@@ -1,0 +1,280 @@
+//! One request on one connection: what is written, and what is made of what comes back.
+//!
+//! The framing fields are ours alone: whatever the client wrote there is replaced by what its
+//! content is. RFC 9112 section 3.2 (request target, `Host`), section 6 (message body), section 9.3
+//! (persistence); RFC 9110 section 8.6 (`Content-Length`).
+//!
+//! # Deviations
+//!
+//! - A response with both `Transfer-Encoding` and `Content-Length`, or with a transfer coding other
+//!   than `chunked`, is refused: RFC 9112 section 6.3 calls the first an error, and codings that
+//!   were not asked for with `TE` may not be sent (RFC 9112 section 7.4).
+//! - A connection that carried `NTLM` or `Negotiate` is not used again: those schemes authenticate
+//!   the connection, and the next request on it may be somebody else's (RFC 4559 section 6).
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use tokio::time::timeout;
+
+use crate::body::Body;
+use crate::error::{Error, UpstreamError};
+use crate::target::Target;
+
+use super::body::{Hold, UpstreamBody};
+use super::content::{Content, Watch};
+use super::pool::Lease;
+use super::{Outbound, Wired};
+
+/// A request that can be written out once, or again if it has no content.
+pub(super) struct Message {
+    method: Method,
+    uri: Uri,
+    host: HeaderValue,
+    fields: HeaderMap,
+    content: Option<Body>,
+    framing: Framing,
+}
+
+/// How the end of the request content is marked.
+///
+/// Source: RFC 9112 section 6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// No content.
+    None,
+    /// `Content-Length`.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// What became of one request on one connection.
+pub(super) enum Sent {
+    /// A response head came.
+    Answered(Box<Response<UpstreamBody>>),
+    /// The connection was dead before anything was written; the request is handed back.
+    Unsent(Box<Wired>, UpstreamError),
+    /// It was written, and not a byte came back.
+    Silent(UpstreamError),
+    /// Something came back that is no response, or time was over, or the client broke off.
+    Failed(UpstreamError),
+}
+
+impl Message {
+    /// Prepares a request to `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the target cannot be written, which its parser excludes.
+    ///
+    /// Source: RFC 9112 section 3.2.1 (origin-form), section 3.2.4 (asterisk-form), section 3.2.2
+    /// (`Host` regenerated).
+    pub(super) fn new(target: &Target, outbound: Outbound) -> Result<Self, Error> {
+        let path = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target.path_and_query.as_bytes()));
+        let path = path.map_err(|_| Error::Internal("a request target that was accepted cannot be written"))?;
+        let host = HeaderValue::try_from(target.authority());
+        let host = host.map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
+        let framing = framing(&outbound.body);
+        Ok(Self {
+            method: outbound.method,
+            uri: Uri::from(path),
+            host,
+            fields: outbound.fields,
+            content: Some(outbound.body),
+            framing,
+        })
+    }
+
+    /// The request with its content, for the first connection.
+    pub(super) fn first(&mut self) -> Wired {
+        let content = self.content.take().unwrap_or(Body::Empty);
+        self.wired(content)
+    }
+
+    /// The request once more; only for one that [`Message::may_repeat`].
+    pub(super) fn again(&self) -> Wired {
+        self.wired(Body::Empty)
+    }
+
+    /// Whether this request may be sent again although it may have been received: only GET and HEAD
+    /// without content.
+    ///
+    /// Source: RFC 9110 section 9.2.2.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.framing == Framing::None && (self.method == Method::GET || self.method == Method::HEAD)
+    }
+
+    /// Whether its credentials speak for the connection and not for this request alone.
+    ///
+    /// Source: RFC 4559 section 6.
+    pub(super) fn is_connection_bound(&self) -> bool {
+        self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme)
+    }
+
+    fn wired(&self, content: Body) -> Wired {
+        let mut request = Request::new(Content::new(content));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.head();
+        request
+    }
+
+    /// `Host` first (RFC 9110 section 7.2), then the fields in their order, then our framing.
+    fn head(&self) -> HeaderMap {
+        let mut head = HeaderMap::with_capacity(self.fields.len() + 2);
+        head.append(header::HOST, self.host.clone());
+        for (name, value) in &self.fields {
+            if !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
+                head.append(name.clone(), value.clone());
+            }
+        }
+        match self.framing {
+            Framing::Length(length) => {
+                head.append(header::CONTENT_LENGTH, length.into());
+            }
+            Framing::Chunked => {
+                head.append(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            // RFC 9110 section 8.6: a method that anticipates content says when there is none.
+            Framing::None if [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {
+                head.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            Framing::None => {}
+        }
+        head
+    }
+}
+
+/// Sends one request on a connection of its own and waits for the response head.
+///
+/// The head must come within `limit` after the request; while content is being sent, within `limit`
+/// after the last piece of it. `is_bound` keeps the connection out of the pool.
+pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration, is_bound: bool) -> Sent {
+    let watch = request.body().watch();
+    lease.link.heard.reset();
+    let response = lease.link.sender.try_send_request(request);
+    let answered = match await_head(response, watch.as_deref(), limit).await {
+        Ok(answered) => answered,
+        Err(error) => return Sent::Failed(error),
+    };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(error) => return classify(error, &lease, watch.as_deref()),
+    };
+    if let Err(reason) = settle_framing(&mut response) {
+        tracing::warn!(reason, "refused an origin's response");
+        return Sent::Failed(UpstreamError::Closed);
+    }
+    let is_bound = is_bound || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
+    let hold = Hold { lease, may_reuse: !is_bound };
+    Sent::Answered(Box::new(response.map(|incoming| UpstreamBody::new(incoming, hold, watch, limit))))
+}
+
+async fn await_head<F: Future>(response: F, watch: Option<&Watch>, limit: Duration) -> Result<F::Output, UpstreamError> {
+    let mut response = pin!(response);
+    let mut pieces = 0;
+    loop {
+        if let Ok(answered) = timeout(limit, response.as_mut()).await {
+            return Ok(answered);
+        }
+        let Some(watch) = watch.filter(|watch| watch.pieces() != pieces) else {
+            let is_client_late = watch.is_some_and(Watch::is_waiting_for_client);
+            return Err(if is_client_late { UpstreamError::RequestBody } else { UpstreamError::FirstByteTimeout });
+        };
+        pieces = watch.pieces();
+    }
+}
+
+/// Whose fault it is that no response head came.
+fn classify(mut error: TrySendError<Wired>, lease: &Lease, watch: Option<&Watch>) -> Sent {
+    let unsent = error.take_message();
+    let error = error.into_error();
+    let has_spoken = lease.link.heard.is_set();
+    let is_client_broken = watch.is_some_and(Watch::is_broken) || error.is_body_write_aborted();
+    let fault = if is_client_broken {
+        UpstreamError::RequestBody
+    } else if error.is_parse() || (unsent.is_some() && has_spoken) {
+        // Not parsable, or bytes before any request: an answer to nothing.
+        UpstreamError::Protocol(error)
+    } else {
+        UpstreamError::Closed
+    };
+    match unsent {
+        Some(request) => Sent::Unsent(Box::new(request), fault),
+        None if has_spoken || is_client_broken => Sent::Failed(fault),
+        None => Sent::Silent(fault),
+    }
+}
+
+/// Refuses ambiguous framing and leaves at most one true `Content-Length`.
+///
+/// hyper has framed the content already, by the same rules; what is settled here is what the fields
+/// say to those who read them after us.
+///
+/// Source: RFC 9112 section 6.3; RFC 9110 section 8.6; RFC 9110 sections 15.2.2 and 15.3.5.
+fn settle_framing(response: &mut Response<Incoming>) -> Result<(), &'static str> {
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("expected a final response, found 101 although no upgrade was asked for");
+    }
+    let fields = response.headers_mut();
+    if status == StatusCode::NO_CONTENT {
+        fields.remove(header::CONTENT_LENGTH);
+        fields.remove(header::TRANSFER_ENCODING);
+        return Ok(());
+    }
+    if let Some(coding) = fields.get(header::TRANSFER_ENCODING) {
+        let is_single = fields.get_all(header::TRANSFER_ENCODING).iter().count() == 1;
+        if !is_single || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err("expected no transfer coding but chunked, found another");
+        }
+        if fields.contains_key(header::CONTENT_LENGTH) {
+            return Err("expected Transfer-Encoding or Content-Length, found both");
+        }
+    }
+    if fields.contains_key(header::CONTENT_LENGTH) {
+        let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
+        fields.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Ok(())
+}
+
+/// The one length that all lines and list members agree on.
+///
+/// ABNF: `Content-Length = 1*DIGIT`.
+///
+/// Source: RFC 9112 section 6.3, item 5 (identical repetitions may be replaced by one).
+fn single_length(fields: &HeaderMap) -> Option<u64> {
+    let mut length = None;
+    for line in fields.get_all(header::CONTENT_LENGTH) {
+        for member in line.to_str().ok()?.split(',') {
+            let digits = member.trim_matches([' ', '\t']);
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let value = digits.parse::<u64>().ok().filter(|_| is_number)?;
+            if length.replace(value).is_some_and(|earlier| earlier != value) {
+                return None;
+            }
+        }
+    }
+    length
+}
+
+/// Whether a challenge or credentials belong to a scheme that authenticates the connection.
+fn is_connection_scheme(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|b| *b == b' ' || *b == b',').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"negotiate") || scheme.eq_ignore_ascii_case(b"ntlm")
+}
+
+fn framing(body: &Body) -> Framing {
+    use http_body::Body as _;
+    if body.is_end_stream() {
+        return Framing::None;
+    }
+    body.size_hint().exact().map_or(Framing::Chunked, Framing::Length)
+}

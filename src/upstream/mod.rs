@@ -1,0 +1,233 @@
+//! The way to the origin: which connection carries a permitted request, and what came back on it.
+//!
+//! One request takes one connection for itself: pooled if there is one, otherwise name resolution
+//! with the destination guard, TCP, TLS, in that order and within one time limit. What was not sent
+//! may be sent again; what was sent is repeated only where repeating cannot do harm.
+//!
+//! RFC 9110 section 3.7 (intermediaries), section 7.3 (routing), section 9.2.2 (idempotent methods);
+//! RFC 9112 section 9 (connections).
+//!
+//! # Deviations
+//!
+//! - Of the idempotent methods only GET and HEAD without content are repeated, once, and only on a
+//!   pooled connection that died before a byte of the response (RFC 9110 section 9.2.2 allows more).
+//! - Interim responses are not relayed (RFC 9110 section 15.2 asks a proxy to).
+//! - 101 is an error: `Upgrade` is never sent on (RFC 9110 section 7.8).
+
+mod balance;
+mod body;
+mod connect;
+mod content;
+mod exchange;
+mod pool;
+mod resolve;
+mod stall;
+mod tls;
+pub mod tunnel;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, Response};
+use tokio::net::TcpStream;
+
+use crate::access::{Access, Permit};
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::config::settings::Settings;
+use crate::error::{Error, UpstreamError};
+use crate::metrics::Metrics;
+
+pub use self::body::UpstreamBody;
+
+use self::balance::Balance;
+use self::connect::{Connector, Guard};
+use self::content::Content;
+use self::exchange::{Message, Sent};
+use self::pool::{Lease, Origins};
+use self::resolve::Resolver;
+use self::tls::{SystemRoots, Trust};
+
+/// Where a permitted request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To the permit's own target, through the destination guard (forward mode).
+    Forward,
+    /// To a server of this upstream: index into `Settings::upstreams` (gateway mode).
+    Upstream(usize),
+}
+
+/// A request as it leaves: the target comes from the permit.
+pub struct Outbound {
+    /// The method, unchanged.
+    pub method: Method,
+    /// The fields to send, hop-by-hop fields already removed; `Host` and the framing fields are set
+    /// by [`Upstreams::send`] whatever stands here.
+    pub fields: HeaderMap,
+    /// The content.
+    pub body: Body,
+}
+
+/// All connections to origins.
+pub struct Upstreams {
+    connector: Connector,
+    metrics: Arc<Metrics>,
+    first_byte_time: Duration,
+    forward_trust: Trust,
+    forward_origins: Origins,
+    groups: Vec<Group>,
+}
+
+/// The servers of one upstream and whom to believe about them.
+struct Group {
+    balance: Balance,
+    trust: Trust,
+}
+
+impl Upstreams {
+    /// Prepares TLS roots and balances.
+    ///
+    /// Bundles that are named are read now; the system's roots are read when the first `https`
+    /// origin needs them.
+    ///
+    /// # Errors
+    ///
+    /// A CA bundle that cannot be read, with its name.
+    #[expect(clippy::needless_pass_by_value, reason = "shared state is handed over as owned references everywhere")]
+    pub fn new(settings: &Settings, access: Arc<Access>, metrics: Arc<Metrics>) -> Result<Self, String> {
+        Self::with_resolver(settings, access, metrics, Resolver::system())
+    }
+
+    /// As [`Upstreams::new`], with names resolved in a given way.
+    fn with_resolver(
+        settings: &Settings,
+        access: Arc<Access>,
+        metrics: Arc<Metrics>,
+        resolver: Resolver,
+    ) -> Result<Self, String> {
+        let system = Arc::new(SystemRoots::default());
+        let forward_trust = Trust::new("forward.ca_file", settings.forward.ca_file.as_deref(), &system)?;
+        let mut groups = Vec::with_capacity(settings.upstreams.len());
+        for upstream in &settings.upstreams {
+            let owner = format!("upstream {}: ca_file", upstream.name);
+            let trust = Trust::new(&owner, upstream.ca_file.as_deref(), &system)?;
+            groups.push(Group { balance: Balance::new(&upstream.servers), trust });
+        }
+        Ok(Self {
+            connector: Connector::new(&settings.limits, access, resolver),
+            metrics,
+            first_byte_time: settings.limits.first_byte_time,
+            forward_trust,
+            forward_origins: Origins::default(),
+            groups,
+        })
+    }
+
+    /// Sends a permitted request and waits for the response head.
+    ///
+    /// The request line carries path and query exactly as the client sent them; `Host` is made from
+    /// the permit's target. The content is passed on as it comes, and so is the response's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Upstream`] or, for a prohibited address, [`Error::Denied`].
+    ///
+    /// Source: RFC 9110 section 7.7 (target not rewritten); RFC 9112 sections 3.2.1 and 3.2.2.
+    pub async fn send(&self, permit: &Permit, to: Destination, request: Outbound) -> Result<Response<UpstreamBody>, Error> {
+        let started = Clock::instant();
+        let answer = self.exchange(permit, to, request).await;
+        let upstream = match to {
+            Destination::Forward => None,
+            Destination::Upstream(index) => Some(index),
+        };
+        let code = answer.as_ref().ok().map(Response::status);
+        self.metrics.upstream(upstream, code, Clock::instant().duration_since(started));
+        answer
+    }
+
+    /// Opens the connection of a CONNECT tunnel: resolved once, every address checked, connected to
+    /// a checked one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstreams::send`].
+    ///
+    /// Source: RFC 9110 section 9.3.6.
+    pub async fn open_tunnel(&self, permit: &Permit) -> Result<TcpStream, Error> {
+        let target = permit.target();
+        self.connector.open_tcp(&target.host, target.port, Guard::Destination).await
+    }
+
+    /// The exchange itself: at most two connections see this request, and the second only if the
+    /// first was a pooled one that cannot have acted on it.
+    ///
+    /// Source: RFC 9110 section 9.2.2; RFC 9112 section 9.3.1.
+    async fn exchange(&self, permit: &Permit, to: Destination, outbound: Outbound) -> Result<Response<UpstreamBody>, Error> {
+        let mut message = Message::new(permit.target(), outbound)?;
+        let mut request = message.first();
+        let mut is_fresh = false;
+        loop {
+            let lease = self.lease(permit, to, is_fresh).await?;
+            let was_pooled = lease.is_reused;
+            match exchange::send_once(lease, request, self.first_byte_time, message.is_connection_bound()).await {
+                Sent::Answered(response) => return Ok(*response),
+                Sent::Unsent(unsent, _) if was_pooled => request = *unsent,
+                Sent::Silent(_) if was_pooled && message.may_repeat() => request = message.again(),
+                Sent::Unsent(_, error) | Sent::Silent(error) | Sent::Failed(error) => return Err(error.into()),
+            }
+            is_fresh = true;
+        }
+    }
+
+    /// A connection for one request: pooled unless `is_fresh`, otherwise new.
+    async fn lease(&self, permit: &Permit, to: Destination, is_fresh: bool) -> Result<Lease, Error> {
+        match to {
+            Destination::Forward => {
+                let origin = self.forward_origins.origin(permit.target(), Clock::instant());
+                if !is_fresh && let Some(lease) = origin.take_idle().await {
+                    return Ok(lease);
+                }
+                self.connector.connect(&origin, Guard::Destination, &self.forward_trust).await
+            }
+            Destination::Upstream(index) => {
+                let group = self.groups.get(index).ok_or(Error::Internal("a route names an upstream that does not exist"))?;
+                self.lease_from(group, is_fresh).await
+            }
+        }
+    }
+
+    /// A connection to a server of a group; a server that cannot be connected to is marked and the
+    /// next one tried, as nothing was sent to it.
+    async fn lease_from(&self, group: &Group, is_fresh: bool) -> Result<Lease, Error> {
+        let mut tried = Vec::new();
+        let mut last = Error::Upstream(UpstreamError::Refused);
+        let start = group.balance.start();
+        while let Some(index) = group.balance.select(start, &tried, Clock::instant()) {
+            let Some(origin) = group.balance.origin(index) else { break };
+            if !is_fresh && let Some(lease) = origin.take_idle().await {
+                return Ok(lease);
+            }
+            match self.connector.connect(origin, Guard::Own, &group.trust).await {
+                Ok(lease) => {
+                    group.balance.clear(index);
+                    return Ok(lease);
+                }
+                Err(Error::Upstream(error)) => {
+                    tracing::warn!(host = %origin.host(), port = origin.port(), %error, "cannot connect to an upstream server");
+                    group.balance.mark(index, Clock::instant());
+                    last = Error::Upstream(error);
+                }
+                Err(error) => return Err(error),
+            }
+            tried.push(index);
+        }
+        Err(last)
+    }
+}
+
+/// A request in the shape that goes on a connection.
+type Wired = Request<Content>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The way of a request, readable in one place: [`Gateway::serve`].
+//!
+//! ```text
+//! target -> authenticate -> access -> route, policy -> cache look-up -> serve | validate | forward
+//! ```
+//!
+//! [`Gateway::handle`] is the outer function: it starts the clock, calls `serve`, maps an error to an
+//! answer once and records once.
+
+mod exchange;
+mod fetch;
+mod tunnel;
+mod validation;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::access::{Access, Permit, Question};
+use crate::access_log::Observer;
+use crate::auth::{Answer, Authenticator, Outcome, Presented, Principal, Rejection, Scheme};
+use crate::body::{Body, ReplyBody};
+use crate::cache::key::CacheKey;
+use crate::cache::lookup::{self, Chosen, Decision};
+use crate::cache::store::Memory;
+use crate::cache::{CacheResult, ForwardReason};
+use crate::clock::Clock;
+use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
+use crate::error::{ClientError, Denied, Error, UpstreamError};
+use crate::fields::nominates_protected;
+use crate::hop::{Pseudonym, consumed_fields};
+use crate::keyed::Keyed;
+use crate::policy::{CompiledPolicy, Policies, Routes};
+use crate::reply::{self, CacheStatus, Shown};
+use crate::server::Connection;
+use crate::target::{self, Arrival, Target};
+use crate::upstream::{Destination, Upstreams};
+use exchange::Exchange;
+
+/// Everything one process needs to answer requests; shared by all listeners and connections.
+pub struct Gateway {
+    settings: Arc<Settings>,
+    clock: Clock,
+    keyed: Keyed,
+    observer: Arc<Observer>,
+    authenticators: Vec<Authenticator>,
+    access: Arc<Access>,
+    policies: Policies,
+    routes: Routes,
+    memory: Arc<Memory>,
+    upstreams: Upstreams,
+    pseudonym: Pseudonym,
+    /// Per listener: the fields that its origins never see as the client sent them.
+    consumed: Vec<Vec<HeaderName>>,
+    /// Bytes of transfers that are kept for the store but not stored yet.
+    in_flight_bytes: Arc<AtomicU64>,
+    open_tunnels: Arc<AtomicUsize>,
+}
+
+/// Where a permitted request goes and under which policy.
+#[derive(Clone, Debug)]
+struct Way {
+    destination: Destination,
+    policy: Arc<CompiledPolicy>,
+}
+
+impl Gateway {
+    /// A gateway for these settings; `own` are all addresses this process listens on.
+    ///
+    /// # Errors
+    ///
+    /// A file that the settings name cannot be used; the text says which and what to do.
+    pub fn new(settings: Arc<Settings>, clock: Clock, observer: Arc<Observer>, own: &[SocketAddr]) -> Result<Arc<Self>, String> {
+        let no_random = |error| format!("cannot read the system's random source: {error}");
+        let keyed = Keyed::random().map_err(no_random)?;
+        let pseudonym = Pseudonym::new(getrandom::u64().map_err(no_random)?);
+        let access = Arc::new(Access::new(&settings, own));
+        let metrics = Arc::clone(observer.metrics());
+        let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
+        Ok(Arc::new(Self {
+            authenticators: Authenticator::for_listeners(&settings, keyed, &clock)?,
+            policies: Policies::new(&settings),
+            routes: Routes::new(&settings),
+            memory: Arc::new(Memory::new(settings.cache.memory_bytes, Arc::clone(&metrics))),
+            upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,
+            consumed: settings.listeners.iter().map(consumes).collect(),
+            in_flight_bytes: Arc::default(),
+            open_tunnels: Arc::default(),
+            access,
+            clock,
+            keyed,
+            observer,
+            pseudonym,
+            settings,
+        }))
+    }
+
+    /// Answers one request; never fails.
+    pub async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<ReplyBody> {
+        let mut exchange = Exchange::begin(&self, &connection, request);
+        let outcome = self.serve(&mut exchange).await;
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(error) => exchange.error(&error),
+        };
+        exchange.settle_content(&mut response).await;
+        exchange.finish(response)
+    }
+
+    /// The way of a request. Nothing else decides order.
+    ///
+    /// Authentication and access come before look-up, so that a stored response is neither released
+    /// nor betrayed by timing to somebody who was not let through (RFC 9111 section 7.1).
+    async fn serve(&self, exchange: &mut Exchange<'_>) -> Result<Response<Body>, Error> {
+        check_head(&exchange.method, &exchange.fields)?;
+        let target = self.target(exchange)?;
+        exchange.note_target(&target);
+        let principal = match self.authenticate(exchange, &target).await {
+            Ok(principal) => principal,
+            Err(rejection) => return self.reject(exchange, rejection),
+        };
+        let permit = self.permit(exchange, principal, target)?;
+        if exchange.method == Method::CONNECT {
+            return self.tunnel(exchange, &permit).await;
+        }
+        let way = self.way(exchange, &permit)?;
+        exchange.note_policy(&permit, &way.policy);
+        let key = CacheKey::new(&permit, &self.keyed);
+        exchange.record.url_hash = Some(key.hash());
+        let decision = {
+            let slot = self.memory.find(&key);
+            lookup::decide(slot.as_deref(), &exchange.asked(), &self.keyed, &way.policy)
+        };
+        match decision {
+            Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
+            Decision::Validate(chosen, _) => self.validate(exchange, &permit, &way, chosen).await,
+            Decision::Forward(reason) => self.forward(exchange, &permit, &way, reason).await,
+            Decision::Refuse => {
+                exchange.note_cache(CacheResult::Miss, "only-if-cached");
+                Err(Denied::OnlyIfCached.into())
+            }
+        }
+    }
+
+    /// Reads the target and refuses a request that has been here before.
+    ///
+    /// Source: RFC 9110 sections 7.1 and 7.6.
+    fn target(&self, exchange: &Exchange<'_>) -> Result<Target, Error> {
+        let arrival = Arrival {
+            forward: exchange.listener.mode == Mode::Forward,
+            tls: exchange.connection.tls,
+            http10: exchange.version == http::Version::HTTP_10,
+        };
+        let target = target::parse(arrival, &exchange.method, &exchange.uri, &exchange.fields).map_err(ClientError::Target)?;
+        if self.pseudonym.is_in(&exchange.fields) {
+            return Err(UpstreamError::Loop.into());
+        }
+        Ok(target)
+    }
+
+    async fn authenticate(&self, exchange: &mut Exchange<'_>, target: &Target) -> Result<Principal, Rejection> {
+        let presented =
+            Presented { method: &exchange.method, uri: &exchange.uri, target, fields: &exchange.fields, now: exchange.now };
+        let result = match self.authenticators.get(exchange.connection.listener) {
+            Some(authenticator) => authenticator.authenticate(presented).await,
+            None => Err(Rejection { scheme: Scheme::None, outcome: Outcome::Unavailable, answer: Answer::Challenge(Vec::new()) }),
+        };
+        let (scheme, outcome) = match &result {
+            Ok(principal) => (principal.scheme, Outcome::Ok),
+            Err(rejection) => (rejection.scheme, rejection.outcome),
+        };
+        if exchange.listener.auth != ListenerAuth::None {
+            self.observer.metrics().authentication(scheme, outcome);
+        }
+        exchange.note_authentication(scheme, outcome, result.as_ref().ok());
+        result
+    }
+
+    /// 407 or 401 with challenges, or 400 where no challenge helps.
+    ///
+    /// Source: RFC 9110 sections 11.4, 15.5.2 and 15.5.8.
+    fn reject(&self, exchange: &Exchange<'_>, rejection: Rejection) -> Result<Response<Body>, Error> {
+        match rejection.answer {
+            Answer::Challenge(challenges) if challenges.is_empty() => Err(Error::Internal("no challenge to offer")),
+            Answer::Challenge(challenges) => {
+                let is_proxy = exchange.listener.auth != ListenerAuth::Origin;
+                Ok(reply::challenge(is_proxy, challenges, &exchange.reply_context()))
+            }
+            Answer::Refuse(error) => Err(error.into()),
+        }
+    }
+
+    fn permit(&self, exchange: &mut Exchange<'_>, principal: Principal, target: Target) -> Result<Permit, Error> {
+        let question = Question {
+            principal,
+            target,
+            method: &exchange.method,
+            client: exchange.connection.peer.ip(),
+            mode: exchange.listener.mode,
+        };
+        self.access.decide(question).map_err(|denied| {
+            self.count_denied(&denied);
+            denied.into()
+        })
+    }
+
+    fn count_denied(&self, denied: &Denied) {
+        match denied {
+            Denied::Rule(name) => self.observer.metrics().access_denied(name),
+            Denied::Destination(_) => self.observer.metrics().access_denied("destination"),
+            Denied::OnlyIfCached | Denied::NoRoute => {}
+        }
+    }
+
+    /// Upstream and policy for a permitted target.
+    fn way(&self, exchange: &Exchange<'_>, permit: &Permit) -> Result<Way, Error> {
+        let (destination, named) = match exchange.listener.mode {
+            Mode::Forward => (Destination::Forward, None),
+            Mode::Gateway => {
+                let route = self.routes.select(permit.target()).ok_or(Denied::NoRoute)?;
+                (Destination::Upstream(route.upstream), route.policy)
+            }
+        };
+        let policy = self.policies.select(named, &exchange.method, permit.target());
+        let policy = Arc::clone(policy.ok_or(Error::Internal("no policy fits"))?);
+        Ok(Way { destination, policy })
+    }
+
+    /// A stored response answers without the origin being asked.
+    ///
+    /// Source: RFC 9111 section 4.
+    fn serve_stored(&self, exchange: &mut Exchange<'_>, chosen: &Chosen) -> Response<Body> {
+        self.memory.touch(&chosen.stored);
+        let word = if chosen.is_stale { "max-stale" } else { reply::permit_word(&chosen.head) };
+        let status = CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some(word), ..CacheStatus::default() };
+        let result = if chosen.is_stale { CacheResult::Stale } else { CacheResult::Hit };
+        exchange.note_cache(result, word);
+        let via = self.pseudonym.via(http::Version::HTTP_11);
+        reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status)
+    }
+
+    /// Whether requests can be answered: true from the moment all listeners are bound.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.authenticators.is_empty()
+    }
+
+    /// Tunnels that are open now; a stopping server waits for them.
+    #[must_use]
+    pub fn open_tunnels(&self) -> usize {
+        self.open_tunnels.load(Ordering::Relaxed)
+    }
+
+    /// Runs what must be run about once a second: the memory tier's maintenance and its gauges.
+    pub fn maintain(&self) {
+        self.memory.maintain();
+    }
+}
+
+/// Refuses what is ambiguous whatever the target.
+///
+/// Source: RFC 9110 sections 5.3, 7.6.1 and 9.3.8; RFC 9112 section 3.2.
+fn check_head(method: &Method, fields: &HeaderMap) -> Result<(), Error> {
+    for (name, word) in [(header::AUTHORIZATION, "Authorization"), (header::PROXY_AUTHORIZATION, "Proxy-Authorization")] {
+        if fields.get_all(&name).iter().nth(1).is_some() {
+            return Err(ClientError::RepeatedField(word).into());
+        }
+    }
+    if nominates_protected(fields) {
+        return Err(ClientError::ProtectedNomination.into());
+    }
+    if method == Method::TRACE {
+        return Err(ClientError::MethodNotAllowed.into());
+    }
+    Ok(())
+}
+
+/// The cache's contribution when a request goes forward for this reason.
+fn result_of(reason: ForwardReason) -> CacheResult {
+    match reason {
+        ForwardReason::Bypass | ForwardReason::Method => CacheResult::Bypass,
+        ForwardReason::UriMiss
+        | ForwardReason::VaryMiss
+        | ForwardReason::Miss
+        | ForwardReason::Request
+        | ForwardReason::Stale => CacheResult::Miss,
+    }
+}

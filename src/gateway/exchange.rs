@@ -1,0 +1,202 @@
+//! One request and its answer: what was received, what is known so far, what will be recorded.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, Uri, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::Gateway;
+use crate::access::Permit;
+use crate::access_log::{Finish, Record, ResponseFields, format_id};
+use crate::auth::{Outcome, Principal, Scheme};
+use crate::body::{Body, ReplyBody};
+use crate::cache::CacheResult;
+use crate::cache::lookup;
+use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
+use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::reuse::Asker;
+use crate::cache::rules::vary;
+use crate::clock::Clock;
+use crate::config::settings::Listener;
+use crate::error::Error;
+use crate::policy::CompiledPolicy;
+use crate::reply::{self, CacheStatus};
+use crate::server::Connection;
+use crate::target::Target;
+
+/// Unread request content that is read and discarded so that the connection can be kept.
+const DRAIN_BYTES: u64 = 64 << 10;
+
+/// How long a client may take to send that content.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// One request on its way through the gateway.
+pub(super) struct Exchange<'g> {
+    pub(super) gateway: &'g Gateway,
+    pub(super) connection: &'g Connection,
+    pub(super) listener: &'g Listener,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: Version,
+    /// The fields as received; credentials are judged on these.
+    pub(super) fields: HeaderMap,
+    /// Request content until somebody takes it.
+    pub(super) content: Option<Incoming>,
+    pub(super) has_content: bool,
+    pub(super) upgrade: Option<OnUpgrade>,
+    /// The time of the request.
+    pub(super) now: SystemTime,
+    pub(super) directives: RequestDirectives,
+    pub(super) credentials: RequestCredentials,
+    /// What the cache will say about itself if the exchange fails behind it.
+    pub(super) behind_cache: Option<CacheStatus>,
+    pub(super) record: Record,
+}
+
+impl<'g> Exchange<'g> {
+    pub(super) fn begin(gateway: &'g Gateway, connection: &'g Connection, mut request: Request<Incoming>) -> Self {
+        let now = gateway.clock.now();
+        let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+        let (parts, content) = request.into_parts();
+        let mut record = Record::new(connection.listener, connection.peer.ip(), now, Clock::instant());
+        record.id = gateway.observer.next_id();
+        record.method = parts.method.clone();
+        Self {
+            gateway,
+            connection,
+            listener: connection.settings(&gateway.settings),
+            directives: RequestDirectives::parse(&parts.headers),
+            has_content: !content.is_end_stream(),
+            content: Some(content),
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            fields: parts.headers,
+            upgrade,
+            now,
+            credentials: RequestCredentials::default(),
+            behind_cache: None,
+            record,
+        }
+    }
+
+    /// What the look-up decides on.
+    pub(super) fn asked(&self) -> lookup::Asked<'_> {
+        lookup::Asked { method: &self.method, fields: &self.fields, has_content: self.has_content, asker: self.asker() }
+    }
+
+    /// What the reuse rules decide on.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { directives: &self.directives, credentialed: self.credentials.any, now: self.now }
+    }
+
+    /// What an answer from a stored response depends on.
+    pub(super) fn reply_asked<'a>(&'a self, via: &'a HeaderValue) -> reply::Asked<'a> {
+        reply::Asked { method: &self.method, fields: &self.fields, now: self.now, via }
+    }
+
+    /// What an answer of our own depends on.
+    pub(super) fn reply_context(&self) -> reply::Context<'_> {
+        reply::Context { request: &self.fields, id: self.record.id, now: self.now }
+    }
+
+    /// Keeps the target for the log, if anybody reads it.
+    pub(super) fn note_target(&mut self, target: &Target) {
+        if self.gateway.observer.logs_access() {
+            self.record.target = Some(target.clone());
+        }
+    }
+
+    pub(super) fn note_authentication(&mut self, scheme: Scheme, outcome: Outcome, principal: Option<&Principal>) {
+        self.record.auth = (scheme, outcome);
+        self.record.principal = principal.and_then(|principal| principal.name.clone());
+    }
+
+    /// Judges credentials and request directives by the policy in force, on the request as received.
+    ///
+    /// Source: RFC 9111 sections 3.5 and 5.2.1.
+    pub(super) fn note_policy(&mut self, permit: &Permit, policy: &CompiledPolicy) {
+        self.credentials = request_credentials(&self.fields, permit.target().query(), &policy.settings.credentials);
+        if policy.settings.ignore_request_cache_control {
+            self.directives = std::mem::take(&mut self.directives).only_binding();
+        }
+        self.record.credentialed = self.credentials.any;
+    }
+
+    pub(super) fn note_cache(&mut self, result: CacheResult, word: &'static str) {
+        self.record.result = result;
+        self.record.reason = word;
+    }
+
+    /// The answer to an exchange that failed.
+    pub(super) fn error(&mut self, error: &Error) -> Response<Body> {
+        let mut response = reply::error(error, &self.reply_context());
+        if let Some(status) = self.behind_cache {
+            reply::add_cache_status(&mut response, status);
+        }
+        match error {
+            Error::Internal(_) => tracing::error!(id = %format_id(self.record.id), %error, "exchange failed"),
+            Error::Upstream(_) => tracing::warn!(id = %format_id(self.record.id), %error, "exchange failed"),
+            Error::Client(_) | Error::Denied(_) => tracing::debug!(id = %format_id(self.record.id), %error, "exchange refused"),
+        }
+        if self.record.reason.is_empty() {
+            self.record.reason = error.proxy_status();
+        }
+        response
+    }
+
+    /// Request content that nobody took is read within a bound, so that the connection can be kept; else
+    /// the answer says that it will be closed.
+    ///
+    /// A client that waits for `100 (Continue)` has not sent it, and asking for it now would be a lie.
+    ///
+    /// Source: RFC 9110 section 10.1.1, RFC 9112 section 9.3.
+    pub(super) async fn settle_content(&mut self, response: &mut Response<Body>) {
+        let Some(content) = self.content.take() else { return };
+        if content.is_end_stream() || response.status().is_success() && self.method == Method::CONNECT {
+            return;
+        }
+        let waits = self.fields.contains_key(header::EXPECT);
+        let is_small = content.size_hint().upper().is_none_or(|most| most <= DRAIN_BYTES);
+        let is_drained = !waits && is_small && tokio::time::timeout(DRAIN_TIME, drain(content)).await.unwrap_or(false);
+        if !is_drained {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    /// Keeps what a replay needs of the answer.
+    fn note_response(&mut self, fields: &HeaderMap) {
+        self.record.response = Some(Arc::new(ResponseFields::of(fields)));
+        self.record.vary_hash = vary::names(fields)
+            .filter(|names| !names.is_empty())
+            .map(|names| vary::fingerprint(&self.gateway.keyed, &names, &self.fields));
+    }
+
+    /// Ties the record to the end of the answer's content.
+    pub(super) fn finish(mut self, response: Response<Body>) -> Response<ReplyBody> {
+        self.record.status = response.status();
+        if self.gateway.observer.logs_access() {
+            self.note_response(response.headers());
+        }
+        let finish = Finish::new(Arc::clone(&self.gateway.observer), self.record);
+        response.map(|content| ReplyBody::new(content, Some(finish)))
+    }
+}
+
+/// Reads content to its end; false when there is more than is worth reading.
+async fn drain(mut content: Incoming) -> bool {
+    let mut read = 0;
+    while let Some(frame) = content.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if read > DRAIN_BYTES {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,328 @@
+//! To the origin: forward a request, answer with what comes, and store it where the rules allow.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+
+use super::exchange::Exchange;
+use super::{Gateway, Way, result_of};
+use crate::access::Permit;
+use crate::access_log::format_id;
+use crate::body::Body;
+use crate::cache::entry::{Filler, Head, authorization_decision};
+use crate::cache::key::{CacheKey, StoredKey};
+use crate::cache::rules::invalidate::{invalidates, related_paths};
+use crate::cache::rules::storable::NotStored;
+use crate::cache::rules::vary;
+use crate::cache::store::{Content, Memory, Reader, StoredResponse, Transfer};
+use crate::cache::{AuthorizationDecision, CacheResult, ForwardReason};
+use crate::clock::Clock;
+use crate::config::settings::Mode;
+use crate::error::{Error, UpstreamError};
+use crate::hop::{self, HopReport, Onward};
+use crate::reply::{self, CacheStatus};
+use crate::upstream::{Outbound, UpstreamBody};
+
+/// A response head from the origin, with the times that its age counts from.
+pub(super) struct Arrived {
+    pub(super) response: Response<UpstreamBody>,
+    pub(super) request_time: SystemTime,
+    pub(super) response_time: SystemTime,
+    /// Count of invalidations when the request was sent.
+    pub(super) epoch: u64,
+}
+
+/// A response that is stored when its content is complete.
+struct Fill {
+    memory: Arc<Memory>,
+    key: StoredKey,
+    head: Head,
+    vary_names: Vec<header::HeaderName>,
+    variant: u128,
+    variants: usize,
+    epoch: u64,
+}
+
+impl Gateway {
+    /// The fields with which this exchange goes to the origin.
+    pub(super) fn onward_fields(&self, exchange: &Exchange<'_>, permit: &Permit) -> HeaderMap {
+        let via = self.pseudonym.via(exchange.version);
+        let client = exchange.connection.peer.ip();
+        let authority = permit.target().authority();
+        let report = HopReport { client, scheme: permit.target().scheme.as_str(), authority: &authority };
+        let onward = Onward {
+            via: &via,
+            is_trusted: exchange.listener.trusted_peers.iter().any(|network| network.contains(&client)),
+            consumes_authorization: exchange.listener.auth == crate::config::settings::ListenerAuth::Origin,
+            report: (exchange.listener.mode == Mode::Gateway).then_some(report),
+        };
+        hop::request_fields(&exchange.fields, &onward)
+    }
+
+    /// Sends the exchange's request with these fields and waits for the response head.
+    pub(super) async fn send(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        fields: HeaderMap,
+    ) -> Result<Arrived, Error> {
+        let body = match exchange.content.take() {
+            Some(content) if !content.is_end_stream() => Body::Request(content),
+            Some(_) | None => Body::Empty,
+        };
+        let epoch = self.memory.epoch(CacheKey::new(permit, &self.keyed).hash());
+        let request_time = self.clock.now();
+        let started = Clock::instant();
+        let outbound = Outbound { method: exchange.method.clone(), fields, body };
+        let result = self.upstreams.send(permit, way.destination, outbound).await;
+        let waited = Clock::instant().saturating_duration_since(started);
+        exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);
+        let response = result.inspect_err(|error| {
+            if let Error::Denied(denied) = error {
+                self.count_denied(denied);
+            }
+        })?;
+        exchange.record.fwd_status = Some(response.status());
+        Ok(Arrived { response, request_time, response_time: self.clock.now(), epoch })
+    }
+
+    /// The request goes to the origin as it is.
+    ///
+    /// Source: RFC 9110 section 7.6, RFC 9111 section 4.
+    pub(super) async fn forward(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        reason: ForwardReason,
+    ) -> Result<Response<Body>, Error> {
+        exchange.note_cache(result_of(reason), reason.as_str());
+        exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
+        let fields = self.onward_fields(exchange, permit);
+        let arrived = self.send(exchange, permit, way, fields).await?;
+        self.answer(exchange, permit, way, arrived, reason)
+    }
+
+    /// The origin's response is the answer, and is stored on its way if the rules allow.
+    ///
+    /// Source: RFC 9111 sections 3, 4.3.3 and 4.4.
+    pub(super) fn answer(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        arrived: Arrived,
+        reason: ForwardReason,
+    ) -> Result<Response<Body>, Error> {
+        let (parts, body) = arrived.response.into_parts();
+        if parts.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            // RFC 9110 section 15.5.8: another proxy's challenge is not for our client.
+            return Err(UpstreamError::ProxyAuthentication.into());
+        }
+        let key = CacheKey::new(permit, &self.keyed);
+        if invalidates(&exchange.method, parts.status) {
+            self.memory.invalidate(key.hash());
+            for path in related_paths(permit.target(), &parts.headers) {
+                self.memory.invalidate(key.sibling_hash(&self.keyed, &path));
+            }
+        }
+        let kept = hop::response_fields(&parts.headers, arrived.response_time);
+        let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        let is_asked = exchange.behind_cache.is_some_and(|status| status.fwd != Some(ForwardReason::Bypass));
+        // A refusal on validation is for this client alone and never takes the entry's place.
+        let is_refusal = reason == ForwardReason::Stale && parts.status == StatusCode::FORBIDDEN;
+        let verdict = if is_refusal {
+            Err(NotStored::Status)
+        } else if is_asked {
+            Head::judge(&filler, parts.status, &parts.headers, &kept, &way.policy)
+                .and_then(|head| self.admit_size(&way.policy.settings, &body).map(|()| head))
+        } else {
+            Err(NotStored::Policy)
+        };
+        self.count_authorization(exchange, way, &verdict);
+        let mut status = CacheStatus { fwd: Some(reason), ..CacheStatus::default() };
+        let body = match verdict {
+            Err(why) => {
+                status.detail = Some(why.as_str());
+                Body::Upstream(body)
+            }
+            Ok(head) => {
+                status.stored = true;
+                status.ttl = reply::ttl(&head, arrived.response_time);
+                status.detail = Some(reply::permit_word(&head));
+                self.store_while_streaming(exchange, &key, head, way, (body, arrived.epoch))
+            }
+        };
+        exchange.record.reason = status.detail.unwrap_or(reason.as_str());
+        Ok(reply::forwarded(parts.status, kept, body, self.pseudonym.via(parts.version), status))
+    }
+
+    /// What a stored response remembers of this exchange's request.
+    pub(super) fn filler<'a>(
+        &'a self,
+        exchange: &'a Exchange<'_>,
+        permit: &'a Permit,
+        request_time: SystemTime,
+        response_time: SystemTime,
+    ) -> Filler<'a> {
+        Filler {
+            method: &exchange.method,
+            path_and_query: &permit.target().path_and_query,
+            directives: &exchange.directives,
+            credentials: exchange.credentials,
+            consumed: self.consumed.get(exchange.connection.listener).map_or(&[], Vec::as_slice),
+            targets: &exchange.listener.targeted_fields,
+            request_time,
+            response_time,
+        }
+    }
+
+    /// Counts what the authorization rule decided about a response to a credentialed GET.
+    pub(super) fn count_authorization(&self, exchange: &Exchange<'_>, way: &Way, verdict: &Result<Head, NotStored>) {
+        if !exchange.credentials.any || exchange.method != Method::GET {
+            return;
+        }
+        let verdict = verdict.as_ref().map(|head| head.permission).map_err(|why| *why);
+        let decision = authorization_decision(verdict, way.policy.settings.authorization);
+        if decision == AuthorizationDecision::SecondKey {
+            tracing::warn!(id = %format_id(exchange.record.id), "second key refused a response that the rules called storable");
+        }
+        self.observer.metrics().authorization(decision);
+    }
+
+    /// Whether a response of this size may be kept while it arrives.
+    fn admit_size(&self, _policy: &crate::config::settings::Policy, body: &UpstreamBody) -> Result<(), NotStored> {
+        let cache = &self.settings.cache;
+        let most = cache.max_object_bytes.min(cache.memory_bytes);
+        let is_too_large = body.size_hint().lower() > most;
+        let in_flight = self.in_flight_bytes.load(Ordering::Relaxed);
+        if is_too_large || in_flight > cache.memory_bytes { Err(NotStored::TooLarge) } else { Ok(()) }
+    }
+
+    /// Starts a transfer to the client and to the store at once.
+    fn store_while_streaming(
+        &self,
+        exchange: &Exchange<'_>,
+        key: &CacheKey<'_>,
+        head: Head,
+        way: &Way,
+        (body, epoch): (UpstreamBody, u64),
+    ) -> Body {
+        let vary_names = vary::names(&head.fields).unwrap_or_default();
+        let fill = Fill {
+            memory: Arc::clone(&self.memory),
+            key: key.to_stored(),
+            variant: vary::fingerprint(&self.keyed, &vary_names, &exchange.fields),
+            variants: way.policy.settings.vary_limit,
+            vary_names,
+            head,
+            epoch,
+        };
+        if body.is_end_stream() {
+            fill.commit(Vec::new());
+            return Body::Empty;
+        }
+        let length = body.size_hint().exact();
+        let transfer = Transfer::new();
+        let reader = Reader::running(transfer.reader(), length);
+        let most = self.settings.cache.max_object_bytes.min(self.settings.cache.memory_bytes);
+        let held = InFlight { total: Arc::clone(&self.in_flight_bytes), held: 0 };
+        tokio::spawn(pump(transfer, body, fill, most, held));
+        Body::Stored(reader)
+    }
+
+    pub(super) fn note_validated(exchange: &mut Exchange<'_>, word: &'static str) {
+        exchange.note_cache(CacheResult::Validated, word);
+    }
+}
+
+impl Fill {
+    /// Stores the complete response.
+    fn commit(self, chunks: Vec<Bytes>) {
+        let stored = StoredResponse::new(self.head, self.vary_names, self.variant, Content::new(chunks));
+        self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
+    }
+}
+
+/// Bytes of one transfer in the common account; given back when it ends.
+struct InFlight {
+    total: Arc<AtomicU64>,
+    held: u64,
+}
+
+impl InFlight {
+    fn add(&mut self, bytes: u64) {
+        self.held += bytes;
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&mut self) {
+        self.total.fetch_sub(std::mem::take(&mut self.held), Ordering::Relaxed);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Pulls the content at the origin's pace; the entry is committed only when its framing completed, and
+/// before the last reader can know that, so that a following request finds it.
+///
+/// Source: RFC 9111 section 3.3: an incomplete response is not stored as complete.
+async fn pump(transfer: Arc<Transfer>, mut body: UpstreamBody, fill: Fill, most: u64, mut in_flight: InFlight) {
+    // Whatever ends this task, readers must not wait for ever.
+    let ending = Ending(Arc::clone(&transfer));
+    let mut fill = Some(fill);
+    while transfer.wants_more().await {
+        match poll_fn(|cx| body.poll_frame(cx)).await {
+            Some(Ok(frame)) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                in_flight.add(chunk.len() as u64);
+                if fill.is_some() && transfer.received() + chunk.len() as u64 > most {
+                    fill = None;
+                    transfer.let_go();
+                    in_flight.release();
+                }
+                if body.is_end_stream() {
+                    commit(&transfer, fill.take(), Some(chunk.clone()));
+                    transfer.push(chunk);
+                    transfer.complete();
+                    return;
+                }
+                transfer.push(chunk);
+            }
+            Some(Err(_)) => break,
+            None => {
+                commit(&transfer, fill.take(), None);
+                transfer.complete();
+                return;
+            }
+        }
+    }
+    drop(ending);
+}
+
+fn commit(transfer: &Transfer, fill: Option<Fill>, last: Option<Bytes>) {
+    if let (Some(fill), Some(mut chunks)) = (fill, transfer.kept()) {
+        chunks.extend(last);
+        fill.commit(chunks);
+    }
+}
+
+/// Breaks a transfer off unless it was completed.
+struct Ending(Arc<Transfer>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.break_off();
+    }
+}

@@ -1,0 +1,183 @@
+//! Validation: the origin judges this request's own credentials, the content comes from the store.
+//!
+//! RFC 9111 sections 4.3, 4.3.3 and 4.3.4. One validation per asker: nobody is answered with what the
+//! origin said to somebody else.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+
+use super::exchange::Exchange;
+use super::fetch::Arrived;
+use super::{Gateway, Way};
+use crate::access::Permit;
+use crate::access_log::format_id;
+use crate::body::Body;
+use crate::cache::entry::{Filler, Head};
+use crate::cache::key::CacheKey;
+use crate::cache::lookup::Chosen;
+use crate::cache::rules::storable::NotStored;
+use crate::cache::rules::update::merge;
+use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
+use crate::cache::rules::{reuse, vary};
+use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
+use crate::error::{Error, UpstreamError};
+use crate::hop;
+use crate::reply::{self, CacheStatus, Shown};
+
+impl Gateway {
+    /// Asks the origin, with this request's credentials, whether the stored response still answers.
+    ///
+    /// Source: RFC 9111 section 4.3.
+    pub(super) async fn validate(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        chosen: Chosen,
+    ) -> Result<Response<Body>, Error> {
+        exchange.note_cache(CacheResult::Miss, "stale");
+        exchange.behind_cache = Some(CacheStatus { fwd: Some(ForwardReason::Stale), ..CacheStatus::default() });
+        let mut fields = self.onward_fields(exchange, permit);
+        let is_conditional = make_conditional(&mut fields, &chosen.head);
+        let arrived = match self.send(exchange, permit, way, fields).await {
+            Ok(arrived) => arrived,
+            Err(error) => return self.disconnected(exchange, way, &chosen, error),
+        };
+        let outcome = outcome_of(arrived.response.status(), is_conditional);
+        self.observer.metrics().validation(outcome);
+        if outcome == ValidationOutcome::NotModified {
+            return if selects(arrived.response.headers(), &chosen.head) {
+                Ok(self.not_modified(exchange, permit, way, chosen, &arrived))
+            } else {
+                self.fetch_anew(exchange, permit, way).await
+            };
+        }
+        // 401, 403 and any other final response answer this client alone; the entry stays, and is
+        // replaced only if the new response may be stored (RFC 9111 section 4.3.3).
+        self.answer(exchange, permit, way, arrived, ForwardReason::Stale)
+    }
+
+    /// A 304 that names another response than the stored one: ask again without conditions, for the
+    /// same credentials.
+    ///
+    /// Source: RFC 9111 section 4.3.4.
+    async fn fetch_anew(&self, exchange: &mut Exchange<'_>, permit: &Permit, way: &Way) -> Result<Response<Body>, Error> {
+        let mut fields = self.onward_fields(exchange, permit);
+        remove_conditions(&mut fields);
+        let arrived = self.send(exchange, permit, way, fields).await?;
+        if arrived.response.status() == StatusCode::NOT_MODIFIED {
+            return Err(UpstreamError::UnaskedNotModified.into());
+        }
+        self.answer(exchange, permit, way, arrived, ForwardReason::Stale)
+    }
+
+    /// The origin confirmed the stored response to this request.
+    ///
+    /// Source: RFC 9111 sections 3.2, 4.3.3 and 4.3.4.
+    fn not_modified(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        chosen: Chosen,
+        arrived: &Arrived,
+    ) -> Response<Body> {
+        let received = merge(&chosen.head.fields, arrived.response.headers());
+        let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
+        let kept = merge(&chosen.head.fields, &fresh);
+        let is_aged = arrived.response.headers().contains_key(http::header::AGE);
+        let mut filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        // An entry filled with credentials stays one, and one confirmed to credentials becomes one.
+        filler.credentials.any |= chosen.head.credentialed;
+        // HEAD confirms what a GET stored (RFC 9111 section 4.3.5).
+        filler.method = &http::Method::GET;
+        let verdict = Head::judge(&filler, chosen.head.status, &received, &kept, &way.policy);
+        let detail = match &verdict {
+            Ok(_) => "validated",
+            Err(why) => why.as_str(),
+        };
+        let for_one = Head::for_one(&chosen.head, &filler, &received, kept);
+        let key = CacheKey::new(permit, &self.keyed);
+        let head = self.settle_entry(&key, &chosen, verdict, &filler).unwrap_or_else(|| Arc::new(for_one));
+        self.memory.touch(&chosen.stored);
+        Self::note_validated(exchange, detail);
+        let status = CacheStatus {
+            fwd: Some(ForwardReason::Stale),
+            fwd_status: Some(StatusCode::NOT_MODIFIED.as_u16()),
+            ttl: reply::ttl(&head, exchange.now),
+            detail: Some(detail),
+            ..CacheStatus::default()
+        };
+        let via = self.pseudonym.via(http::Version::HTTP_11);
+        let validated = Chosen { stored: chosen.stored, head, is_stale: false };
+        reply::stored(&validated, Shown::Validated { is_aged }, &exchange.reply_asked(&via), status)
+    }
+
+    /// Freshens the entry, leaves it, or drops it, as the rules say of the merged fields.
+    ///
+    /// Left alone: an entry stored without credentials whose confirmation to credentials may not be
+    /// shown to others. Dropped: one that the merged fields forbid.
+    ///
+    /// Source: RFC 9111 sections 3.5 and 4.3.4.
+    fn settle_entry(
+        &self,
+        key: &CacheKey<'_>,
+        chosen: &Chosen,
+        verdict: Result<Head, NotStored>,
+        filler: &Filler<'_>,
+    ) -> Option<Arc<Head>> {
+        match verdict {
+            Ok(head) => {
+                if vary::names(&head.fields).as_deref() != Some(chosen.stored.vary_names()) {
+                    self.memory.remove(key.hash(), &chosen.stored);
+                    return None;
+                }
+                chosen.stored.freshen(head);
+                Some(chosen.stored.head())
+            }
+            Err(NotStored::RequestNoStore | NotStored::SetCookie) => None,
+            Err(NotStored::NoPermit | NotStored::SecondKey) if !chosen.head.credentialed && filler.credentials.any => None,
+            Err(_) => {
+                self.memory.remove(key.hash(), &chosen.stored);
+                None
+            }
+        }
+    }
+
+    /// No answer from the origin: stale where nothing forbids it, else 504.
+    ///
+    /// Source: RFC 9111 sections 4.2.4 and 5.2.2.2.
+    fn disconnected(
+        &self,
+        exchange: &mut Exchange<'_>,
+        way: &Way,
+        chosen: &Chosen,
+        error: Error,
+    ) -> Result<Response<Body>, Error> {
+        let Error::Upstream(cause) = error else { return Err(error) };
+        self.observer.metrics().validation(ValidationOutcome::Unreachable);
+        if !reuse::may_answer_disconnected(&chosen.head, &exchange.asker(), &way.policy) {
+            return Err(UpstreamError::NotValidated(Box::new(cause)).into());
+        }
+        tracing::warn!(id = %format_id(exchange.record.id), error = %cause, "origin did not answer, serving stale");
+        exchange.note_cache(CacheResult::Stale, "disconnected");
+        let status =
+            CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some("disconnected"), ..CacheStatus::default() };
+        let via = self.pseudonym.via(http::Version::HTTP_11);
+        Ok(reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status))
+    }
+}
+
+/// What the origin's status means for a validation.
+///
+/// Source: RFC 9111 section 4.3.3.
+fn outcome_of(status: StatusCode, is_conditional: bool) -> ValidationOutcome {
+    match status {
+        StatusCode::NOT_MODIFIED if is_conditional => ValidationOutcome::NotModified,
+        StatusCode::UNAUTHORIZED => ValidationOutcome::Unauthorized,
+        StatusCode::FORBIDDEN => ValidationOutcome::Forbidden,
+        status if status.is_server_error() => ValidationOutcome::ServerError,
+        _ => ValidationOutcome::Replaced,
+    }
+}

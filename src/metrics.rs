@@ -1,0 +1,273 @@
+//! What Prometheus sees: every family of the outside contract, registered once, with bounded labels.
+//!
+//! RFC 9110 sections 9 (methods) and 15 (status codes) bound two of the labels: the nine standard
+//! methods and `other`, and the codes 100 to 999. No user name and no URI is ever a label.
+//!
+//! # Deviations
+//!
+//! none
+
+mod families;
+mod handles;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use metrics::{Counter, Gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::auth::{Outcome, Scheme};
+use crate::cache::{AuthorizationDecision, CacheResult, ValidationOutcome};
+use crate::config::settings::Settings;
+use families::{BUCKETS, FAMILIES, Kind};
+use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index};
+
+/// Handles of all metrics of one gateway; every call is a handle's increment, never a look-up by name.
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    exposition: PrometheusHandle,
+    listeners: Vec<PerListener>,
+    upstreams: Vec<PerUpstream>,
+    cache_requests: Vec<Counter>,
+    authentication: Lazily,
+    authorization: Vec<(AuthorizationDecision, Counter)>,
+    validations: Vec<(ValidationOutcome, Counter)>,
+    access_denied: ByName,
+    evictions: ByName,
+    cache_bytes: Gauge,
+    cache_entries: Gauge,
+    tunnels: Gauge,
+    tunnel_inbound: Counter,
+    tunnel_outbound: Counter,
+    access_log_dropped: Counter,
+}
+
+/// Why a client connection was closed before its first byte was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedConnection {
+    /// Its address has as many connections as one may have.
+    AddressLimit,
+    /// The TLS handshake failed or took too long.
+    Handshake,
+}
+
+const OUTCOMES: usize = 32;
+const SCHEMES: usize = 8;
+const TIER: &str = "memory";
+
+impl Metrics {
+    /// Registers every family for these listeners, upstreams and access rules.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let recorder = Arc::new(recorder());
+        let metrics = metrics::with_local_recorder(&*recorder, || {
+            describe();
+            metrics::gauge!(families::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            Self::registered(settings, Arc::clone(&recorder))
+        });
+        let refusing = settings.access.iter().filter(|rule| !rule.allow).map(|rule| rule.name.as_str());
+        for rule in refusing.chain(["destination"]) {
+            metrics.denied(rule).absolute(0);
+        }
+        metrics
+    }
+
+    /// The exposition in Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.exposition.render()
+    }
+
+    /// Moves observations into their buckets; to be called every few seconds.
+    pub fn upkeep(&self) {
+        self.exposition.run_upkeep();
+    }
+
+    /// One exchange ended. `listener` is an index into `Settings::listeners`.
+    pub fn request(&self, listener: usize, method: &Method, code: StatusCode, result: CacheResult, duration: Duration) {
+        self.answered(listener, method_index(method), code);
+        if let Some(histogram) = self.listeners.get(listener).and_then(|listener| listener.durations.get(result as usize)) {
+            histogram.record(duration.as_secs_f64());
+        }
+        // `None` stands behind the last label value: it never came to the cache.
+        if let Some(counter) = self.cache_requests.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// A request head that could not be read was answered with this code (RFC 9112 section 3).
+    pub fn unreadable(&self, listener: usize, code: StatusCode) {
+        self.answered(listener, METHODS.len() - 1, code);
+    }
+
+    /// One authentication was decided.
+    pub fn authentication(&self, scheme: Scheme, outcome: Outcome) {
+        let place = (scheme as usize) * OUTCOMES + outcome as usize;
+        self.authentication.count(place, || {
+            self.register(|| metrics::counter!(families::AUTH, "scheme" => scheme.as_str(), "outcome" => outcome.as_str()))
+        });
+    }
+
+    /// One request was refused by this access rule (`destination` for the destination guard).
+    pub fn access_denied(&self, rule: &str) {
+        self.denied(rule).increment(1);
+    }
+
+    /// The authorization rule decided about one response (RFC 9111 section 3.5).
+    pub fn authorization(&self, decision: AuthorizationDecision) {
+        count(&self.authorization, &decision);
+    }
+
+    /// One validation was answered (RFC 9111 section 4.3.3).
+    pub fn validation(&self, outcome: ValidationOutcome) {
+        count(&self.validations, &outcome);
+    }
+
+    /// One upstream exchange; `upstream` is an index into `Settings::upstreams`, none: forward.
+    /// `code` is none when no response came.
+    pub fn upstream(&self, upstream: Option<usize>, code: Option<StatusCode>, duration: Duration) {
+        // The forward upstream stands behind the configured ones.
+        let index = upstream.unwrap_or(self.upstreams.len().saturating_sub(1));
+        let Some(upstream) = self.upstreams.get(index) else { return };
+        upstream.codes.count(code.map_or(NO_CODE, code_index), || {
+            let code = code.map_or_else(|| "none".to_owned(), |code| code.as_str().to_owned());
+            let name = upstream.name.clone();
+            self.register(|| metrics::counter!(families::UPSTREAM_REQUESTS, "upstream" => name, "code" => code))
+        });
+        upstream.duration.record(duration.as_secs_f64());
+    }
+
+    /// One entry left the memory tier.
+    pub fn eviction(&self, reason: &'static str) {
+        let register = || metrics::counter!(families::CACHE_EVICTIONS, "tier" => TIER, "reason" => reason);
+        self.evictions.of(reason, || self.register(register)).increment(1);
+    }
+
+    /// What the memory tier holds now.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are out of reach")]
+    pub fn cache_size(&self, bytes: u64, entries: u64) {
+        self.cache_bytes.set(bytes as f64);
+        self.cache_entries.set(entries as f64);
+    }
+
+    /// A client connection was opened (+1) or closed (-1) on this listener.
+    pub fn connections(&self, listener: usize, change: i64) {
+        if let Some(listener) = self.listeners.get(listener) {
+            shift(&listener.connections, change);
+        }
+    }
+
+    /// A client connection was closed before its first byte was read.
+    pub fn connection_refused(&self, listener: usize, why: RefusedConnection) {
+        if let Some(counter) = self.listeners.get(listener).and_then(|listener| listener.refused.get(why as usize)) {
+            counter.increment(1);
+        }
+    }
+
+    /// A tunnel was opened (+1) or closed (-1).
+    pub fn tunnels(&self, change: i64) {
+        shift(&self.tunnels, change);
+    }
+
+    /// Bytes that passed a tunnel; `inbound`: from client to destination.
+    pub fn tunnel_bytes(&self, inbound: bool, bytes: u64) {
+        let counter = if inbound { &self.tunnel_inbound } else { &self.tunnel_outbound };
+        counter.increment(bytes);
+    }
+
+    /// Access log lines that nobody will read.
+    pub fn access_log_dropped(&self, lines: u64) {
+        self.access_log_dropped.increment(lines);
+    }
+}
+
+impl Metrics {
+    /// Everything with a label set known at load; the local recorder is in place.
+    fn registered(settings: &Settings, recorder: Arc<PrometheusRecorder>) -> Self {
+        let upstreams = settings.upstreams.iter().map(|upstream| upstream.name.clone());
+        Self {
+            exposition: recorder.handle(),
+            recorder,
+            listeners: settings.listeners.iter().map(|listener| PerListener::new(&listener.name)).collect(),
+            upstreams: upstreams.chain(["forward".to_owned()]).map(PerUpstream::new).collect(),
+            cache_requests: cache_requests(),
+            authentication: Lazily::new(SCHEMES * OUTCOMES),
+            authorization: AuthorizationDecision::ALL.map(|decision| (decision, authorization_counter(decision))).into(),
+            validations: ValidationOutcome::ALL
+                .map(|outcome| (outcome, metrics::counter!(families::VALIDATIONS, "outcome" => outcome.as_str())))
+                .into(),
+            access_denied: ByName::default(),
+            evictions: ByName::default(),
+            cache_bytes: metrics::gauge!(families::CACHE_BYTES, "tier" => TIER),
+            cache_entries: metrics::gauge!(families::CACHE_ENTRIES, "tier" => TIER),
+            tunnels: metrics::gauge!(families::TUNNELS),
+            tunnel_inbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "inbound"),
+            tunnel_outbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "outbound"),
+            access_log_dropped: metrics::counter!(families::ACCESS_LOG_DROPPED),
+        }
+    }
+
+    fn answered(&self, listener: usize, method: usize, code: StatusCode) {
+        let Some(listener) = self.listeners.get(listener) else { return };
+        let Some(codes) = listener.requests.get(method).map(|codes| codes.get_or_init(|| Lazily::new(CODES))) else { return };
+        codes.count(code_index(code), || {
+            let (name, method) = (listener.name.clone(), METHODS.get(method).copied().unwrap_or("other"));
+            let code = code.as_str().to_owned();
+            self.register(|| metrics::counter!(families::REQUESTS, "listener" => name, "method" => method, "code" => code))
+        });
+    }
+
+    fn denied(&self, rule: &str) -> Counter {
+        let register = || metrics::counter!(families::ACCESS_DENIED, "rule" => rule.to_owned());
+        self.access_denied.of(rule, || self.register(register))
+    }
+
+    fn register<T>(&self, register: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&*self.recorder, register)
+    }
+}
+
+/// A recorder of this gateway alone: several gateways in one process do not share numbers.
+fn recorder() -> PrometheusRecorder {
+    let mut builder = PrometheusBuilder::new();
+    for family in FAMILIES.iter().filter(|family| family.kind == Kind::Histogram) {
+        let matcher = Matcher::Full(family.name.to_owned());
+        // Only an empty bucket list is refused; the families then would be summaries.
+        builder = builder.set_buckets_for_metric(matcher, &BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
+    }
+    builder.build_recorder()
+}
+
+fn describe() {
+    for family in FAMILIES {
+        match family.kind {
+            Kind::Counter => metrics::describe_counter!(family.name, family.help),
+            Kind::Gauge => metrics::describe_gauge!(family.name, family.help),
+            Kind::Histogram => metrics::describe_histogram!(family.name, family.help),
+        }
+    }
+}
+
+/// One counter a label value; [`CacheResult::None`] is last and not a label value.
+fn cache_requests() -> Vec<Counter> {
+    let results = CacheResult::ALL.iter().filter(|result| **result != CacheResult::None);
+    results.map(|result| metrics::counter!(families::CACHE_REQUESTS, "result" => result.as_str())).collect()
+}
+
+fn authorization_counter(decision: AuthorizationDecision) -> Counter {
+    metrics::counter!(families::CACHE_AUTHORIZATION, "decision" => decision.decision(), "reason" => decision.reason())
+}
+
+fn count<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| known == key) {
+        counter.increment(1);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; changes are small")]
+fn shift(gauge: &Gauge, change: i64) {
+    gauge.increment(change as f64);
+}

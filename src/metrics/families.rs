@@ -1,0 +1,81 @@
+//! Every metric family, declared once: name, kind, help text; and the histograms' buckets.
+
+/// What a family's samples mean to Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+/// One family of the exposition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Family {
+    /// The name, unit last.
+    pub(super) name: &'static str,
+    /// Counter, gauge or histogram.
+    pub(super) kind: Kind,
+    /// What the operator reads beside it.
+    pub(super) help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Counter, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Histogram, help }
+}
+
+pub(super) const REQUESTS: &str = "vouchsafe_requests_total";
+pub(super) const REQUEST_DURATION: &str = "vouchsafe_request_duration_seconds";
+pub(super) const CACHE_REQUESTS: &str = "vouchsafe_cache_requests_total";
+pub(super) const CACHE_AUTHORIZATION: &str = "vouchsafe_cache_authorization_total";
+pub(super) const AUTH: &str = "vouchsafe_auth_total";
+pub(super) const ACCESS_DENIED: &str = "vouchsafe_access_denied_total";
+pub(super) const VALIDATIONS: &str = "vouchsafe_validations_total";
+pub(super) const UPSTREAM_REQUESTS: &str = "vouchsafe_upstream_requests_total";
+pub(super) const UPSTREAM_DURATION: &str = "vouchsafe_upstream_duration_seconds";
+pub(super) const CACHE_BYTES: &str = "vouchsafe_cache_bytes";
+pub(super) const CACHE_ENTRIES: &str = "vouchsafe_cache_entries";
+pub(super) const CACHE_EVICTIONS: &str = "vouchsafe_cache_evictions_total";
+pub(super) const CONNECTIONS: &str = "vouchsafe_connections";
+pub(super) const CONNECTIONS_REFUSED: &str = "vouchsafe_connections_refused_total";
+pub(super) const TUNNELS: &str = "vouchsafe_tunnels";
+pub(super) const TUNNEL_BYTES: &str = "vouchsafe_tunnel_bytes_total";
+pub(super) const ACCESS_LOG_DROPPED: &str = "vouchsafe_access_log_dropped_total";
+pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
+
+/// The whole exposition, in the order of the outside contract.
+pub(super) const FAMILIES: [Family; 18] = [
+    counter(REQUESTS, "Exchanges with clients, by listener, method and status code."),
+    histogram(REQUEST_DURATION, "Time from request head to the end of the response, by listener and what the cache contributed."),
+    counter(CACHE_REQUESTS, "Requests that came to the cache, by what it contributed."),
+    counter(CACHE_AUTHORIZATION, "Decisions on sharing responses to credentialed requests (RFC 9111 section 3.5)."),
+    counter(AUTH, "Authentications, by scheme and outcome."),
+    counter(ACCESS_DENIED, "Requests refused by an access rule or the destination guard."),
+    counter(VALIDATIONS, "Validations of stored responses, by the origin's answer (RFC 9111 section 4.3)."),
+    counter(UPSTREAM_REQUESTS, "Exchanges with upstreams, by upstream and status code (none: no response)."),
+    histogram(UPSTREAM_DURATION, "Time from sending a request upstream to its response head."),
+    gauge(CACHE_BYTES, "Bytes held by a cache tier."),
+    gauge(CACHE_ENTRIES, "Stored responses held by a cache tier."),
+    counter(CACHE_EVICTIONS, "Stored responses that left a cache tier, by reason."),
+    gauge(CONNECTIONS, "Open client connections, tunnels included."),
+    counter(CONNECTIONS_REFUSED, "Client connections closed at once, by reason."),
+    gauge(TUNNELS, "Open CONNECT tunnels."),
+    counter(TUNNEL_BYTES, "Bytes that passed through tunnels, by direction."),
+    counter(ACCESS_LOG_DROPPED, "Access log lines dropped because the log's destination was too slow or refused them."),
+    gauge(BUILD_INFO, "Always 1; the labels name the running build."),
+];
+
+/// Bucket bounds of both histograms, seconds: a memory hit takes tens of microseconds, a slow origin
+/// half a minute.
+pub(super) const BUCKETS: [f64; 17] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -1,0 +1,245 @@
+//! What is written to the client: stored responses, forwarded responses, challenges and errors.
+//!
+//! RFC 9111 section 5.1 (Age), RFC 9211 (Cache-Status), RFC 9209 (Proxy-Status), RFC 9457 (problem
+//! details), RFC 9110 section 7.6.3 (Via).
+//!
+//! # Deviations
+//!
+//! - An error that happened behind the cache carries `Cache-Status` too, so that its reader sees why
+//!   the origin was asked; RFC 9211 section 2 advises against it.
+
+use std::time::SystemTime;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+
+use crate::body::Body;
+use crate::cache::ForwardReason;
+use crate::cache::entry::Head;
+use crate::cache::lookup::Chosen;
+use crate::cache::rules::precondition::{is_not_modified, not_modified_fields};
+use crate::cache::rules::range::{self, Part};
+use crate::cache::store::Reader;
+use crate::fields::{http_date, list_members};
+
+mod problem;
+
+pub use problem::{Context, challenge, error};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// One member of `Cache-Status`: what this cache did and the word of the rule that decided.
+///
+/// Source: RFC 9211 section 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStatus {
+    /// Why the request went forward; none for a hit.
+    pub fwd: Option<ForwardReason>,
+    /// The origin's status code, where it differs from the answer's.
+    pub fwd_status: Option<u16>,
+    /// Seconds of freshness left; negative when stale.
+    pub ttl: Option<i64>,
+    /// The response is being stored.
+    pub stored: bool,
+    /// The deciding rule.
+    pub detail: Option<&'static str>,
+}
+
+impl CacheStatus {
+    /// The field value: a Structured Fields token with parameters.
+    ///
+    /// Source: RFC 9211 section 2; the key is never shown (section 6).
+    #[must_use]
+    pub fn to_value(self) -> HeaderValue {
+        let mut text = String::with_capacity(64);
+        text.push_str("vouchsafe");
+        match self.fwd {
+            None => text.push_str("; hit"),
+            Some(reason) => {
+                text.push_str("; fwd=");
+                text.push_str(reason.as_str());
+            }
+        }
+        let mut digits = itoa::Buffer::new();
+        if let Some(status) = self.fwd_status {
+            text.push_str("; fwd-status=");
+            text.push_str(digits.format(status));
+        }
+        if let Some(ttl) = self.ttl {
+            text.push_str("; ttl=");
+            text.push_str(digits.format(ttl));
+        }
+        if self.stored {
+            text.push_str("; stored");
+        }
+        if let Some(detail) = self.detail {
+            text.push_str("; detail=");
+            text.push_str(detail);
+        }
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("vouchsafe"))
+    }
+}
+
+/// Seconds of freshness that a stored response has left, negative when stale.
+///
+/// Source: RFC 9211 section 2.5.
+#[must_use]
+pub fn ttl(head: &Head, now: SystemTime) -> Option<i64> {
+    let age = head.current_age(now)?;
+    let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    Some(whole(head.lifetime.duration) - whole(age))
+}
+
+/// The word for why a stored response may answer.
+#[must_use]
+pub fn permit_word(head: &Head) -> &'static str {
+    use crate::cache::PermissionReason::{MustRevalidate, Public, SMaxage};
+    match head.permission {
+        Some(Public) => "permit-public",
+        Some(SMaxage) => "permit-s-maxage",
+        Some(MustRevalidate) => "permit-must-revalidate",
+        None => "uncredentialed",
+    }
+}
+
+/// The request, as far as an answer from a stored response depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Request method.
+    pub method: &'a Method,
+    /// Request fields as received.
+    pub fields: &'a HeaderMap,
+    /// The time of the answer.
+    pub now: SystemTime,
+    /// Our `Via` member.
+    pub via: &'a HeaderValue,
+}
+
+/// Which of a stored response's fields are shown, and how old it says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Reused without validation: `Age` is told, fields under `no-cache="..."` are left out.
+    Reused,
+    /// Validated for this very request; `Age` is told only if the origin's 304 carried one.
+    Validated {
+        /// The 304 came from another cache on the way.
+        is_aged: bool,
+    },
+}
+
+/// An answer made of a stored response: 200, 206, 304 or 416, as the request's preconditions and range
+/// ask.
+///
+/// Source: RFC 9111 sections 4, 4.3.2 and 5.1; RFC 9110 sections 13.2.2 and 14.
+#[must_use]
+pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
+    let head = &*chosen.head;
+    let fields = if shown == Shown::Reused { &head.reusable_fields } else { &head.fields };
+    let mut response = if is_not_modified(asked.method, asked.fields, head) {
+        not_modified(fields)
+    } else {
+        representation(chosen, fields, asked)
+    };
+    let map = response.headers_mut();
+    let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
+    if is_aged && let Some(age) = head.current_age(asked.now) {
+        map.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
+    map.append(header::VIA, asked.via.clone());
+    map.append(CACHE_STATUS, status.to_value());
+    response
+}
+
+/// Source: RFC 9110 section 15.4.5.
+fn not_modified(fields: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    *response.headers_mut() = not_modified_fields(fields);
+    response
+}
+
+/// The whole representation, a part of it, or 416.
+///
+/// Source: RFC 9110 sections 14.2, 15.3.7 and 15.5.17.
+fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Response<Body> {
+    let length = chosen.stored.content().length();
+    let part = range::select(asked.method, asked.fields, &chosen.head, length);
+    let mut map = fields.clone();
+    let (status, body, length) = match part {
+        Part::Whole => (chosen.head.status, Reader::whole(chosen.stored.clone()), length),
+        Part::Range { first, last } => {
+            (StatusCode::PARTIAL_CONTENT, Reader::part(chosen.stored.clone(), first, last), last - first + 1)
+        }
+        Part::NotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Reader::part(chosen.stored.clone(), 0, 0), 0),
+    };
+    if let Some(content_range) = range::content_range(part, chosen.stored.content().length()) {
+        map.insert(header::CONTENT_RANGE, content_range);
+    }
+    if may_have_content(status) {
+        map.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let is_bodiless = asked.method == Method::HEAD || length == 0 || part == Part::NotSatisfiable;
+    let mut response = Response::new(if is_bodiless { Body::Empty } else { Body::Stored(body) });
+    *response.status_mut() = status;
+    *response.headers_mut() = map;
+    response
+}
+
+/// Source: RFC 9110 section 6.4.1.
+fn may_have_content(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// An origin's response on its way to the client.
+///
+/// Source: RFC 9110 section 7.6.3, RFC 9211 section 2.
+#[must_use]
+pub fn forwarded(
+    status: StatusCode,
+    mut fields: HeaderMap,
+    body: Body,
+    via: HeaderValue,
+    cache_status: CacheStatus,
+) -> Response<Body> {
+    crate::hop::drop_impossible_length(status, &mut fields);
+    fields.append(header::VIA, via);
+    fields.append(CACHE_STATUS, cache_status.to_value());
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}
+
+/// The answer to CONNECT: neither `Content-Length` nor `Transfer-Encoding`.
+///
+/// Source: RFC 9110 section 9.3.6.
+#[must_use]
+pub fn tunnel_opened() -> Response<Body> {
+    Response::new(Body::Empty)
+}
+
+/// Adds `Cache-Status` to an error that happened behind the cache.
+pub fn add_cache_status(response: &mut Response<Body>, status: CacheStatus) {
+    response.headers_mut().append(CACHE_STATUS, status.to_value());
+}
+
+/// Whether a client prefers a page to a document for programs.
+///
+/// Source: RFC 9110 section 12.5.1.
+fn prefers_html(request: &HeaderMap) -> bool {
+    let names = |wanted: &[u8]| {
+        list_members(request, &header::ACCEPT).any(|member| {
+            let range = member.split(|b| *b == b';').next().unwrap_or_default();
+            crate::fields::trim_ows(range).eq_ignore_ascii_case(wanted)
+        })
+    };
+    names(b"text/html") && !names(b"application/problem+json") && !names(b"application/json")
+}
+
+/// The fields that every answer of our own starts with.
+fn own_fields(now: SystemTime) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(8);
+    fields.insert(header::DATE, http_date(now));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields
+}

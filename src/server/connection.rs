@@ -1,0 +1,161 @@
+//! One client connection: hyper between the watched socket and the handler.
+//!
+//! RFC 9112 section 9 (connection management), RFC 9110 section 9.3.6 (CONNECT). Messages are
+//! parsed and framed by hyper.
+//!
+//! # Deviations
+//!
+//! - A request head that is not complete in time closes the connection without 408 (RFC 9110
+//!   section 15.5.9 recommends to send it): nobody who sends so slowly reads it.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::body::{BodyError, ReplyBody};
+use crate::config::settings::{Limits, Listener, Settings};
+
+use super::registry::Open;
+use super::socket::Watched;
+use super::watch::{Order, Watch};
+
+/// What the gateway may know of the connection that a request came on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Index into `Settings::listeners`.
+    pub listener: usize,
+    /// The client's end; an IPv4 address mapped into IPv6 is given as IPv4.
+    pub peer: SocketAddr,
+    /// Whether the client's connection is TLS: an origin-form target then means `https`.
+    pub tls: bool,
+}
+
+impl Connection {
+    /// The listener that accepted this connection; `settings` are those that the server was bound
+    /// with.
+    #[must_use]
+    pub fn settings<'s>(&self, settings: &'s Settings) -> &'s Listener {
+        #[expect(clippy::indexing_slicing, reason = "the index was made by counting these listeners")]
+        // invariant: connections are accepted only by the listeners of these settings
+        &settings.listeners[self.listener]
+    }
+}
+
+/// hyper's settings for client connections, made once.
+#[derive(Clone)]
+pub(super) struct Http(http1::Builder);
+
+/// hyper's own number of fields; at this number it parses without allocating.
+const USUAL_FIELDS: usize = 100;
+/// hyper's own bound of its buffers.
+const USUAL_BUFFER_BYTES: usize = 408 * 1024;
+
+impl Http {
+    /// Applies the limits on request heads: beyond them hyper answers 431 (RFC 6585 section 5).
+    pub(super) fn new(limits: &Limits) -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            // A client may close its writing half and still read the answer (RFC 9112 section 9.6).
+            .half_close(true)
+            // The sweep bounds the time, at no cost to a request.
+            .header_read_timeout(None)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(USUAL_BUFFER_BYTES));
+        if limits.header_fields != USUAL_FIELDS {
+            builder.max_headers(limits.header_fields);
+        }
+        Self(builder)
+    }
+
+    /// Serves one connection to its end, or until it has become a tunnel.
+    ///
+    /// # Errors
+    ///
+    /// What hyper says about a broken connection or an unreadable request.
+    pub(super) async fn serve<S, H, R>(&self, socket: (S, Open), connection: Connection, handler: H) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Fn(Arc<Connection>, Request<Incoming>) -> R,
+        R: Future<Output = Response<ReplyBody>>,
+    {
+        let (stream, open) = socket;
+        let watch = Arc::clone(open.watch());
+        let noted = Arc::clone(&watch);
+        let connection = Arc::new(connection);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let watch = Arc::clone(&noted);
+            watch.exchange_begins(!request.body().is_end_stream());
+            let is_connect = *request.method() == Method::CONNECT;
+            let answer = handler(Arc::clone(&connection), request);
+            async move {
+                let response = answer.await;
+                if is_connect && response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    watch.becomes_tunnel();
+                }
+                Ok::<_, Infallible>(response.map(|content| Noted { content, watch }))
+            }
+        });
+        let io = TokioIo::new(Watched::new(stream, open));
+        let mut serving = pin!(self.0.serve_connection(io, service).with_upgrades());
+        let mut is_known = false;
+        let mut is_finishing = false;
+        poll_fn(|cx| {
+            if !is_known {
+                watch.remember(cx.waker());
+                is_known = true;
+            }
+            match watch.order() {
+                Order::Serve => {}
+                Order::Finish if is_finishing => {}
+                Order::Finish => {
+                    serving.as_mut().graceful_shutdown();
+                    is_finishing = true;
+                }
+                Order::Cut => return Poll::Ready(Ok(())),
+            }
+            serving.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// A reply's content whose end is noted.
+struct Noted {
+    content: ReplyBody,
+    watch: Arc<Watch>,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.watch.exchange_ends();
+    }
+}
+
+impl HttpBody for Noted {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.content).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}

@@ -1,0 +1,110 @@
+//! From socket to request head: accept, TLS, limits, drain.
+//!
+//! RFC 9112 section 9 (connection management). Every bound is finite: time until a request head is
+//! complete, time between requests, time without progress, connections of one address, time to
+//! drain. A hit pays for none of them: a sweep once a second looks at all connections
+//! (`watch`, `registry`).
+//!
+//! # Deviations
+//!
+//! - see `connection`
+
+mod connection;
+mod error;
+mod front;
+mod listen;
+mod registry;
+#[cfg(test)]
+pub(crate) mod sample;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod watch;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::access_log::Observer;
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::settings::Settings;
+use crate::gateway::Gateway;
+use crate::keyed::Keyed;
+use crate::metrics::Metrics;
+pub use connection::Connection;
+pub use error::StartError;
+use front::Front;
+pub(crate) use listen::{Bound, Listening};
+
+/// A gateway with all its sockets bound, ready to run.
+pub struct Server {
+    front: Front,
+    admin: Option<Admin>,
+    gateway: Arc<Gateway>,
+    observer: Arc<Observer>,
+}
+
+impl Server {
+    /// Binds every address and builds everything behind it.
+    ///
+    /// Clients that connect before [`Server::run`] wait in the kernel's queue.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] that names what is wrong and what to do.
+    pub fn bind(settings: Arc<Settings>, clock: Clock) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new(&settings));
+        let front = Front::bind(&settings, Arc::clone(&metrics))?;
+        let admin = settings.admin.as_ref().map(|admin| Admin::bind(admin, Arc::clone(&metrics))).transpose()?;
+        let keyed = Keyed::random().map_err(StartError::Random)?;
+        let observer = Observer::new(&settings, metrics, clock.clone(), keyed).map_err(StartError::AccessLog)?;
+        let observer = Arc::new(observer);
+        let mut own = front.addresses();
+        own.extend(admin.as_ref().map(Admin::address));
+        let gateway = Gateway::new(settings, clock, Arc::clone(&observer), &own).map_err(StartError::Gateway)?;
+        Ok(Self { front, admin, gateway, observer })
+    }
+
+    /// The listeners' real addresses, in the order of `Settings::listeners`.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.front.addresses()
+    }
+
+    /// The admin listener's real address, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Serves until `stop` resolves, then accepts no more, lets what is in the air end within
+    /// `limits.drain_time`, cuts the rest and writes the access log to its end.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot take a listening socket.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { front, admin, gateway, observer } = self;
+        let mut operator = tokio::task::JoinSet::new();
+        if let Some(admin) = admin {
+            // Says 503 on /readyz while draining, so that a balancer looks elsewhere.
+            let (gateway, registry) = (Arc::clone(&gateway), Arc::clone(front.registry()));
+            operator.spawn(admin.serve(move || gateway.is_ready() && !registry.is_stopping())?);
+        }
+        let handler = move |connection, request| Arc::clone(&gateway).handle(connection, request);
+        let ended = front.serve(handler, stop).await;
+        operator.shutdown().await;
+        observer.close();
+        ended
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let admin = self.admin_address();
+        f.debug_struct("Server").field("addresses", &self.addresses()).field("admin", &admin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: one subcommand a file.
+//!
+//! Exit codes: 0 done, 1 a failure at run time, 2 usage or configuration. Standard output is for
+//! results, standard error for logs and messages.
+
+pub mod check;
+pub mod demo;
+mod log;
+pub mod serve;
+pub mod user;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A failure at run time: a port in use, a wrong password.
+pub const FAILED: u8 = 1;
+/// A mistake in the command line or the configuration.
+pub const MISUSED: u8 = 2;
+
+/// The command line as written.
+#[derive(Debug, Parser)]
+#[command(name = "vouchsafe", version, propagate_version = true, about, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do; without it, `serve` with the embedded default configuration.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "Without a command, vouchsafe runs the embedded default: a forward proxy on 127.0.0.1:3128 that asks \
+for the user guest and a password it prints.\n\nVOUCHSAFE_LOG sets the log level: error, warn, info (default), debug, trace.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway in the foreground
+    Serve(serve::ServeArgs),
+    /// Check a configuration and print what is in force
+    Check(check::CheckArgs),
+    /// Maintain password files
+    User(user::UserArgs),
+    /// Show the authorization rules with real requests, on free ports of loopback
+    Demo(demo::DemoArgs),
+}
+
+/// Reads the command line and does what it says.
+///
+/// Usage errors end the process here, with exit code 2 and a message on standard error.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        None => serve::run(serve::ServeArgs::default()),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::User(args)) => user::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_means_serve() {
+        assert!(Cli::try_parse_from(["vouchsafe"]).unwrap().command.is_none());
+        let served = Cli::try_parse_from(["vouchsafe", "serve", "--config", "a.toml"]).unwrap().command;
+        let Some(Command::Serve(args)) = served else { panic!("expected serve, found {served:?}") };
+        assert_eq!(args.config.as_deref(), Some(std::path::Path::new("a.toml")));
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors_and_help_is_none() {
+        for line in [&["vouchsafe", "sevre"][..], &["vouchsafe", "serve", "--confg", "x"], &["vouchsafe", "serve", "x"]] {
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), i32::from(MISUSED), "{line:?}");
+        }
+        for line in [&["vouchsafe", "--help"][..], &["vouchsafe", "--version"], &["vouchsafe", "serve", "--version"]] {
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 0, "{line:?}");
+        }
+    }
+}

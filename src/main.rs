@@ -1,0 +1,5 @@
+//! The `vouchsafe` program; see [`vouchsafe::cli`].
+
+fn main() -> std::process::ExitCode {
+    vouchsafe::cli::run()
+}

@@ -43,6 +43,12 @@ pub enum ClientError {
     /// TRACE: 405.
     #[error("method not allowed here")]
     MethodNotAllowed,
+    /// A field line longer than the gateway accepts: 431.
+    #[error("expected field lines of at most {0} bytes, found a longer one")]
+    FieldTooLarge(usize),
+    /// A request target longer than the gateway accepts: 414.
+    #[error("expected a request target of at most {0} bytes, found a longer one")]
+    TargetTooLong(usize),
     /// Framing or a field that the gateway does not accept: 400.
     #[error("malformed request: {0}")]
     Malformed(&'static str),
@@ -95,6 +101,9 @@ pub enum UpstreamError {
     /// What came is not HTTP: 502.
     #[error("the origin's answer is not valid HTTP: {0}")]
     Protocol(#[source] hyper::Error),
+    /// Where the response ends is ambiguous: 502 (RFC 9112 section 6.3).
+    #[error("the origin's response has ambiguous framing: {0}")]
+    Framing(&'static str),
     /// Another proxy asked for credentials that we cannot give: 502 (RFC 9110 section 15.5.8).
     #[error("the upstream asked for proxy authentication")]
     ProxyAuthentication,
@@ -163,6 +172,8 @@ impl ClientError {
     fn status(&self) -> StatusCode {
         match self {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::FieldTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Target(_) | Self::RepeatedField(_) | Self::ProtectedNomination | Self::Malformed(_) | Self::DigestUri => {
                 StatusCode::BAD_REQUEST
             }
@@ -178,6 +189,8 @@ impl ClientError {
             Self::Target(_) => "The request target or Host is ambiguous or invalid. Send one valid host and port.",
             Self::RepeatedField(_) => "Send each credential field and Host once.",
             Self::ProtectedNomination => "Connection names a field that is not hop-by-hop. Remove it.",
+            Self::FieldTooLarge(_) => "A field of the request is too long. Send less, for instance fewer cookies.",
+            Self::TargetTooLong(_) => "The address is too long.",
             Self::MethodNotAllowed => "This method is not served here.",
             Self::Malformed(_) => "The request is malformed. Check the client.",
             Self::DigestUri => "The uri parameter of the Digest credentials must name the requested resource.",
@@ -197,6 +210,7 @@ impl UpstreamError {
             | Self::Closed
             | Self::Protocol(_)
             | Self::UnaskedNotModified
+            | Self::Framing(_)
             | Self::Loop
             | Self::ProxyAuthentication => StatusCode::BAD_GATEWAY,
         }
@@ -212,7 +226,7 @@ impl UpstreamError {
             Self::Tls(_) => "tls_protocol_error",
             Self::Closed => "connection_terminated",
             Self::FirstByteTimeout => "http_response_timeout",
-            Self::Protocol(_) | Self::UnaskedNotModified => "http_protocol_error",
+            Self::Protocol(_) | Self::UnaskedNotModified | Self::Framing(_) => "http_protocol_error",
             Self::Loop => "proxy_loop_detected",
             Self::ProxyAuthentication => "proxy_configuration_error",
             Self::NotValidated(cause) => cause.proxy_status(),
@@ -229,7 +243,7 @@ impl UpstreamError {
                 "A verified TLS connection to the origin could not be made. The operator finds the reason in the log."
             }
             Self::Loop => "The request came back to this gateway. Tell the operator.",
-            Self::Closed | Self::Protocol(_) | Self::UnaskedNotModified => {
+            Self::Closed | Self::Protocol(_) | Self::UnaskedNotModified | Self::Framing(_) => {
                 "The origin's answer was not valid HTTP. Try later, or tell the origin's operator."
             }
             Self::ProxyAuthentication => "The next proxy wants credentials that this gateway does not have. Tell the operator.",

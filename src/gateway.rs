@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::access::{Access, Permit, Question};
@@ -116,7 +116,7 @@ impl Gateway {
     /// Authentication and access come before look-up, so that a stored response is neither released
     /// nor betrayed by timing to somebody who was not let through (RFC 9111 section 7.1).
     async fn serve(&self, exchange: &mut Exchange<'_>) -> Result<Response<Body>, Error> {
-        check_head(&exchange.method, &exchange.fields)?;
+        check_head(&exchange.method, &exchange.uri, &exchange.fields)?;
         let target = self.target(exchange)?;
         exchange.note_target(&target);
         let principal = match self.authenticate(exchange, &target).await {
@@ -137,7 +137,7 @@ impl Gateway {
         };
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
-            Decision::Validate(chosen, _) => self.validate(exchange, &permit, &way, chosen).await,
+            Decision::Validate(chosen, why) => self.validate(exchange, &permit, &way, (chosen, why)).await,
             Decision::Forward(reason) => self.forward(exchange, &permit, &way, reason).await,
             Decision::Refuse => {
                 exchange.note_cache(CacheResult::Miss, "only-if-cached");
@@ -261,10 +261,20 @@ impl Gateway {
     }
 }
 
-/// Refuses what is ambiguous whatever the target.
+/// Longest field value and request target; below what origins commonly accept, so that nobody makes
+/// the origin produce errors for others to find stored.
+const MAX_LINE_BYTES: usize = 8 << 10;
+
+/// Refuses what is ambiguous or oversized whatever the target.
 ///
-/// Source: RFC 9110 sections 5.3, 7.6.1 and 9.3.8; RFC 9112 section 3.2.
-fn check_head(method: &Method, fields: &HeaderMap) -> Result<(), Error> {
+/// Source: RFC 9110 sections 5.3, 5.4, 7.6.1 and 9.3.8; RFC 9112 section 3.2.
+fn check_head(method: &Method, uri: &Uri, fields: &HeaderMap) -> Result<(), Error> {
+    if fields.values().any(|value| value.len() > MAX_LINE_BYTES) {
+        return Err(ClientError::FieldTooLarge(MAX_LINE_BYTES).into());
+    }
+    if uri.path_and_query().is_some_and(|path| path.as_str().len() > MAX_LINE_BYTES) {
+        return Err(ClientError::TargetTooLong(MAX_LINE_BYTES).into());
+    }
     for (name, word) in [(header::AUTHORIZATION, "Authorization"), (header::PROXY_AUTHORIZATION, "Proxy-Authorization")] {
         if fields.get_all(&name).iter().nth(1).is_some() {
             return Err(ClientError::RepeatedField(word).into());

@@ -137,7 +137,7 @@ impl Gateway {
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         let is_asked = exchange.behind_cache.is_some_and(|status| status.fwd != Some(ForwardReason::Bypass));
         // A refusal on validation is for this client alone and never takes the entry's place.
-        let is_refusal = reason == ForwardReason::Stale && parts.status == StatusCode::FORBIDDEN;
+        let is_refusal = matches!(reason, ForwardReason::Stale | ForwardReason::Request) && parts.status == StatusCode::FORBIDDEN;
         let verdict = if is_refusal {
             Err(NotStored::Status)
         } else if is_asked {

@@ -19,7 +19,7 @@ use crate::cache::lookup::Chosen;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::update::merge;
 use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
-use crate::cache::rules::{reuse, vary};
+use crate::cache::rules::{reuse, reuse::WhyValidate, vary};
 use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
 use crate::error::{Error, UpstreamError};
 use crate::hop;
@@ -34,10 +34,11 @@ impl Gateway {
         exchange: &mut Exchange<'_>,
         permit: &Permit,
         way: &Way,
-        chosen: Chosen,
+        (chosen, why): (Chosen, WhyValidate),
     ) -> Result<Response<Body>, Error> {
-        exchange.note_cache(CacheResult::Miss, "stale");
-        exchange.behind_cache = Some(CacheStatus { fwd: Some(ForwardReason::Stale), ..CacheStatus::default() });
+        let reason = reason_of(why);
+        exchange.note_cache(CacheResult::Miss, reason.as_str());
+        exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
         let mut fields = self.onward_fields(exchange, permit);
         let is_conditional = make_conditional(&mut fields, &chosen.head);
         let arrived = match self.send(exchange, permit, way, fields).await {
@@ -50,26 +51,32 @@ impl Gateway {
             return if selects(arrived.response.headers(), &chosen.head) {
                 Ok(self.not_modified(exchange, permit, way, chosen, &arrived))
             } else {
-                self.fetch_anew(exchange, permit, way).await
+                self.fetch_anew(exchange, permit, way, reason).await
             };
         }
         // 401, 403 and any other final response answer this client alone; the entry stays, and is
         // replaced only if the new response may be stored (RFC 9111 section 4.3.3).
-        self.answer(exchange, permit, way, arrived, ForwardReason::Stale)
+        self.answer(exchange, permit, way, arrived, reason)
     }
 
     /// A 304 that names another response than the stored one: ask again without conditions, for the
     /// same credentials.
     ///
     /// Source: RFC 9111 section 4.3.4.
-    async fn fetch_anew(&self, exchange: &mut Exchange<'_>, permit: &Permit, way: &Way) -> Result<Response<Body>, Error> {
+    async fn fetch_anew(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        reason: ForwardReason,
+    ) -> Result<Response<Body>, Error> {
         let mut fields = self.onward_fields(exchange, permit);
         remove_conditions(&mut fields);
         let arrived = self.send(exchange, permit, way, fields).await?;
         if arrived.response.status() == StatusCode::NOT_MODIFIED {
             return Err(UpstreamError::UnaskedNotModified.into());
         }
-        self.answer(exchange, permit, way, arrived, ForwardReason::Stale)
+        self.answer(exchange, permit, way, arrived, reason)
     }
 
     /// The origin confirmed the stored response to this request.
@@ -103,7 +110,7 @@ impl Gateway {
         self.memory.touch(&chosen.stored);
         Self::note_validated(exchange, detail);
         let status = CacheStatus {
-            fwd: Some(ForwardReason::Stale),
+            fwd: exchange.behind_cache.and_then(|status| status.fwd),
             fwd_status: Some(StatusCode::NOT_MODIFIED.as_u16()),
             ttl: reply::ttl(&head, exchange.now),
             detail: Some(detail),
@@ -166,6 +173,16 @@ impl Gateway {
             CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some("disconnected"), ..CacheStatus::default() };
         let via = self.pseudonym.via(http::Version::HTTP_11);
         Ok(reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status))
+    }
+}
+
+/// The RFC 9211 word: a fresh response that the request's own directives do not accept is no stale one.
+///
+/// Source: RFC 9211 section 2.2.
+fn reason_of(why: WhyValidate) -> ForwardReason {
+    match why {
+        WhyValidate::Request => ForwardReason::Request,
+        WhyValidate::Stale | WhyValidate::NoCache | WhyValidate::Policy | WhyValidate::Clock => ForwardReason::Stale,
     }
 }
 

@@ -26,6 +26,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access_log::Observer;
 use crate::admin::Admin;
@@ -94,11 +95,23 @@ impl Server {
             let (gateway, registry) = (Arc::clone(&gateway), Arc::clone(front.registry()));
             operator.spawn(admin.serve(move || gateway.is_ready() && !registry.is_stopping())?);
         }
+        operator.spawn(maintain_for_ever(Arc::clone(&gateway)));
         let handler = move |connection, request| Arc::clone(&gateway).handle(connection, request);
         let ended = front.serve(handler, stop).await;
         operator.shutdown().await;
         observer.close();
         ended
+    }
+}
+
+/// How often the memory tier is tidied and its gauges are set.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+
+async fn maintain_for_ever(gateway: Arc<Gateway>) {
+    let mut interval = tokio::time::interval(MAINTENANCE_INTERVAL);
+    loop {
+        interval.tick().await;
+        gateway.maintain();
     }
 }
 

@@ -168,8 +168,7 @@ pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration,
         Err(error) => return classify(error, &lease, watch.as_deref()),
     };
     if let Err(reason) = settle_framing(&mut response) {
-        tracing::warn!(reason, "refused an origin's response");
-        return Sent::Failed(UpstreamError::Closed);
+        return Sent::Failed(UpstreamError::Framing(reason));
     }
     let is_bound = is_bound || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
     let hold = Hold { lease, may_reuse: !is_bound };

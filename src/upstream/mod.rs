@@ -94,7 +94,6 @@ impl Upstreams {
     /// # Errors
     ///
     /// A CA bundle that cannot be read, with its name.
-    #[expect(clippy::needless_pass_by_value, reason = "shared state is handed over as owned references everywhere")]
     pub fn new(settings: &Settings, access: Arc<Access>, metrics: Arc<Metrics>) -> Result<Self, String> {
         Self::with_resolver(settings, access, metrics, Resolver::system())
     }

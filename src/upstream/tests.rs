@@ -1,5 +1,4 @@
 //! Requests on real sockets against origins that follow a script byte by byte.
-
 mod failures;
 mod framing;
 mod origin;

@@ -5,6 +5,8 @@
 //!
 //! A directive that restricts keeps its force whatever is wrong with its argument. A directive that
 //! permits or prolongs loses it: a broken `s-maxage` permits nothing and makes the response stale.
+//! So does one on a line after a quoted string that never ends: the two readings of the field, line by
+//! line and combined, differ, and nothing is granted that only one of them contains.
 //!
 //! # Deviations
 //!
@@ -137,6 +139,22 @@ fn unquote(value: &[u8]) -> Option<&[u8]> {
     (!escaped).then_some(inner)
 }
 
+/// Whether a line ends inside a quoted string, which a line after it would continue.
+///
+/// Source: RFC 9110 sections 5.3 and 5.6.4.
+fn ends_in_quotes(line: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    quoted
+}
+
 impl Argument<'_> {
     fn is_none(&self) -> bool {
         matches!(self, Self::None)
@@ -205,8 +223,17 @@ impl ResponseDirectives {
     #[must_use]
     pub fn parse(fields: &HeaderMap) -> Self {
         let mut directives = Self::default();
-        for member in list_members(fields, &header::CACHE_CONTROL) {
-            directives.add(&parse_member(member));
+        let mut is_quoted = false;
+        for line in fields.get_all(header::CACHE_CONTROL) {
+            for member in split_list(line.as_bytes()) {
+                let mut directive = parse_member(member);
+                // Combined with the lines before it, this one stands in a quoted string (RFC 9110 section 5.3).
+                if is_quoted {
+                    directive.argument = Argument::Broken;
+                }
+                directives.add(&directive);
+            }
+            is_quoted |= ends_in_quotes(line.as_bytes());
         }
         directives
     }

@@ -98,7 +98,7 @@ async fn an_origin_that_stops_in_its_content_is_given_up_and_closed() {
     let response = upstreams.send(&permit(origin.address, "/"), Destination::Forward, bare(Method::GET)).await.unwrap();
     let error = read(response).await.unwrap_err();
     assert!(error.to_string().contains("nothing more"), "{error}");
-    origin.released.notified().await;
+    origin.is_left().await;
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_client_that_stalls_in_its_content_is_told_so() {
     let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body };
     let answer = upstreams.send(&permit(origin.address, "/"), Destination::Forward, request).await;
     assert!(matches!(answer.err().unwrap(), Error::Upstream(UpstreamError::RequestBody)));
-    origin.released.notified().await;
+    origin.is_left().await;
 }
 
 #[tokio::test]
@@ -194,4 +194,16 @@ async fn d026_prohibited_addresses_are_refused_for_requests_and_tunnels() {
         assert!(matches!(answer, Error::Denied(Denied::Destination(_))), "{answer:?}");
     }
     assert_eq!(origin.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_opened_to_a_permitted_destination() {
+    let origin = Origin::script(vec![vec![Step::Hold]]).await;
+    let upstreams = upstreams(&settings(), &[]);
+    let stream = upstreams.open_tunnel(&permit(origin.address, "")).await.unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), origin.address);
+    drop(stream);
+    origin.is_left().await;
+    let refused = upstreams.open_tunnel(&permit(closed_port().await, "")).await;
+    assert!(matches!(refused.err().unwrap(), Error::Upstream(UpstreamError::Refused)));
 }

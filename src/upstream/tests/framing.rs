@@ -142,7 +142,7 @@ async fn x015_ambiguous_response_framing_is_refused() {
     for text in ambiguous {
         let refused = answer(text).await;
         assert!(
-            matches!(refused, Err(Error::Upstream(UpstreamError::Closed | UpstreamError::Protocol(_)))),
+            matches!(refused, Err(Error::Upstream(UpstreamError::Framing(_) | UpstreamError::Protocol(_)))),
             "{text:?}: {refused:?}"
         );
     }

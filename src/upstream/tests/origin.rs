@@ -44,8 +44,7 @@ struct Seen {
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
-    /// Told for each connection whose peer has closed it during a [`Step::Hold`].
-    pub(crate) released: Arc<Notify>,
+    released: Arc<Notify>,
 }
 
 impl Origin {
@@ -68,6 +67,12 @@ impl Origin {
             }
         });
         Self { address, seen, released }
+    }
+
+    /// Waits until a peer has closed its connection during a [`Step::Hold`].
+    pub(crate) async fn is_left(&self) {
+        let patience = std::time::Duration::from_secs(10);
+        tokio::time::timeout(patience, self.released.notified()).await.expect("the connection stayed open");
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {

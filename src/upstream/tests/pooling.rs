@@ -191,7 +191,7 @@ async fn content_dropped_before_its_end_closes_the_connection() {
     let upstreams = upstreams(&settings(), &[]);
     let permit = permit(origin.address, "/");
     drop(upstreams.send(&permit, Destination::Forward, bare(Method::GET)).await.unwrap());
-    origin.released.notified().await;
+    origin.is_left().await;
     assert_eq!(exchange(&upstreams, &permit, bare(Method::GET)).await.unwrap(), (200, "0".into()));
 }
 
@@ -205,7 +205,7 @@ async fn a_request_given_up_before_its_response_closes_the_connection() {
         _ = upstreams.send(&permit, Destination::Forward, bare(Method::GET)) => panic!("there was no response"),
         () = read.notified() => {}
     }
-    origin.released.notified().await;
+    origin.is_left().await;
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_connection_is_not_reused_while_request_content_is_owed() {
     let answer = exchange(&upstreams, &permit, request).await;
     // Depending on who is first, the early answer is taken or refused as an answer to nothing.
     assert!(matches!(answer, Ok((413, _)) | Err(Error::Upstream(UpstreamError::Protocol(_)))), "{answer:?}");
-    origin.released.notified().await;
+    origin.is_left().await;
     assert_eq!(exchange(&upstreams, &permit, bare(Method::GET)).await.unwrap(), (200, "0".into()));
 }
 
@@ -262,6 +262,19 @@ async fn t037_connections_that_authenticate_are_not_shared() {
     exchange(&upstreams, &permit, bare(Method::GET)).await.unwrap();
     exchange(&upstreams, &permit, bare(Method::GET)).await.unwrap();
     assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_origin_ends_is_not_used_again() {
+    for head in ["HTTP/1.1 200 OK\nConnection: close\nContent-Length: 1", "HTTP/1.0 200 OK\nContent-Length: 1", "HTTP/1.1 200 OK"]
+    {
+        let origin = Origin::script(vec![vec![Step::Read, write(&format!("{head}\n\n1"))], answering(1)]).await;
+        let upstreams = upstreams(&settings(), &[]);
+        let permit = permit(origin.address, "/");
+        assert_eq!(exchange(&upstreams, &permit, with_content(Method::POST, "x")).await.unwrap(), (200, "1".into()));
+        assert_eq!(exchange(&upstreams, &permit, with_content(Method::POST, "x")).await.unwrap(), (200, "0".into()));
+        assert_eq!((origin.connections(), origin.requests().len()), (2, 2));
+    }
 }
 
 #[tokio::test]

@@ -132,5 +132,5 @@ async fn a_handshake_that_does_not_end_is_given_up() {
     let upstreams = upstreams_resolving(&settings, vec![vec![silent.address]]);
     let answer = exchange(&upstreams, &https("origin.example", silent.address), bare(Method::GET)).await;
     assert!(matches!(answer, Err(Error::Upstream(UpstreamError::ConnectTimeout))), "{answer:?}");
-    silent.released.notified().await;
+    silent.is_left().await;
 }

@@ -1,0 +1,218 @@
+//! What the operator sees of real traffic: every metric family, every field of the access log, health, the token.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use support::observe::sum_of;
+use support::wire::Wire;
+use support::{Client, Gateway, Origin, reply, secs, test_clock};
+
+/// The fields of an access-log line.
+const FIELDS: [&str; 26] = [
+    "time",
+    "id",
+    "listener",
+    "client",
+    "method",
+    "host",
+    "path",
+    "url_hash",
+    "status",
+    "bytes",
+    "duration_us",
+    "upstream_us",
+    "auth",
+    "principal",
+    "credentialed",
+    "result",
+    "reason",
+    "fwd_status",
+    "cache_control",
+    "age",
+    "date",
+    "expires",
+    "last_modified",
+    "etag",
+    "vary",
+    "vary_hash",
+];
+
+/// Traffic that touches everything, then one scrape.
+#[tokio::test]
+async fn every_metric_family_moves_with_real_traffic() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.target.as_str() {
+        "/shared" => reply(200).field("cache-control", "public, max-age=60").field("etag", "\"a\"").body("shared"),
+        "/zero" if request.field("if-none-match").is_some() => {
+            reply(304).field("etag", "\"a\"").field("cache-control", "s-maxage=0")
+        }
+        "/zero" => reply(200).field("cache-control", "s-maxage=0").field("etag", "\"a\"").body("zero"),
+        path if path.starts_with("/large") => reply(200).field("cache-control", "max-age=60").body(vec![b'x'; 400 << 10]),
+        _ => reply(200).field("cache-control", "max-age=60").body("mine"),
+    })
+    .await;
+    let rule =
+        "[[access]]\nname = \"no-deletes\"\nallow = false\nmethods = [\"DELETE\"]\n[[access]]\nname = \"rest\"\nallow = true\n";
+    let gateway = Gateway::forward(&clock).origin(&origin).set("cache", "memory = \"1MiB\"").append(rule).start().await;
+    let known = gateway.client("alice").authorization("Bearer a");
+    for path in ["/shared", "/shared", "/mine", "/zero", "/zero", "/large1", "/large2", "/large3", "/large4"] {
+        let client = if path.starts_with("/large") { gateway.client("alice") } else { known.clone() };
+        client.get(path).await;
+    }
+    gateway.anonymous().get("/x").await;
+    known.request("DELETE", "/x").send().await;
+    known.request("POST", "/x").send().await;
+    clock.advance(secs(100));
+    let mut tunnel: Wire = gateway.client("bob").connect(&origin.address().to_string()).await.expect("a tunnel");
+    tunnel.send("GET /in HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tunnel.answer("GET").await;
+
+    for (name, labels, least) in [
+        ("vouchsafe_requests_total", [("listener", "edge"), ("method", "GET"), ("code", "200")].as_slice(), 9.0),
+        ("vouchsafe_requests_total", &[("method", "GET"), ("code", "407")], 1.0),
+        ("vouchsafe_requests_total", &[("method", "DELETE"), ("code", "403")], 1.0),
+        ("vouchsafe_request_duration_seconds_count", &[("listener", "edge"), ("result", "hit")], 1.0),
+        ("vouchsafe_request_duration_seconds_bucket", &[("le", "+Inf")], 12.0),
+        ("vouchsafe_cache_requests_total", &[("result", "hit")], 1.0),
+        ("vouchsafe_cache_requests_total", &[("result", "miss")], 7.0),
+        ("vouchsafe_cache_requests_total", &[("result", "validated")], 1.0),
+        ("vouchsafe_cache_requests_total", &[("result", "bypass")], 1.0),
+        ("vouchsafe_cache_authorization_total", &[("decision", "shared"), ("reason", "public")], 1.0),
+        ("vouchsafe_cache_authorization_total", &[("decision", "shared"), ("reason", "s-maxage")], 1.0),
+        ("vouchsafe_cache_authorization_total", &[("decision", "refused"), ("reason", "no-permit")], 1.0),
+        ("vouchsafe_auth_total", &[("scheme", "basic"), ("outcome", "ok")], 11.0),
+        ("vouchsafe_auth_total", &[("scheme", "none"), ("outcome", "missing")], 1.0),
+        ("vouchsafe_access_denied_total", &[("rule", "no-deletes")], 1.0),
+        ("vouchsafe_validations_total", &[("outcome", "not-modified")], 1.0),
+        ("vouchsafe_upstream_requests_total", &[("upstream", "forward"), ("code", "200")], 7.0),
+        ("vouchsafe_upstream_duration_seconds_count", &[("upstream", "forward")], 7.0),
+        ("vouchsafe_cache_bytes", &[("tier", "memory")], 1.0),
+        ("vouchsafe_cache_entries", &[("tier", "memory")], 1.0),
+        ("vouchsafe_cache_evictions_total", &[("tier", "memory")], 1.0),
+        ("vouchsafe_connections", &[("listener", "edge")], 1.0),
+        ("vouchsafe_tunnels", &[], 1.0),
+        ("vouchsafe_build_info", &[], 1.0),
+    ] {
+        let what = format!("{name} {labels:?} to be at least {least}");
+        support::eventually(&what, async || {
+            let found = gateway.metric(name, labels).await;
+            if found >= least { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
+    }
+    drop(tunnel);
+    gateway.metric_is("vouchsafe_tunnels", &[], 0.0).await;
+    gateway.metric_is("vouchsafe_tunnel_bytes_total", &[("direction", "inbound")], 29.0).await;
+    assert!(gateway.metric("vouchsafe_tunnel_bytes_total", &[("direction", "outbound")]).await > 50.0);
+}
+
+/// The exposition is well formed: every family has help and type, every value is a number, no label is unbounded.
+#[tokio::test]
+async fn the_exposition_is_well_formed() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).body("a")).await;
+    let gateway = Gateway::forward(&clock).origin(&origin).start().await;
+    for number in 0..50 {
+        let client = gateway.anonymous().with("proxy-authorization", &support::client::basic(&format!("user{number}"), "x"));
+        client.request(&format!("METHOD{number}"), &format!("/path{number}")).send().await;
+        gateway.client("alice").get(&format!("/path{number}")).await;
+    }
+    gateway.metric_is("vouchsafe_requests_total", &[("code", "200")], 50.0).await;
+    let text = gateway.metrics().await;
+    let mut samples = 0;
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        assert!(series.starts_with("vouchsafe_") && value.parse::<f64>().is_ok(), "{line}");
+        let name = series.split('{').next().unwrap_or_default();
+        let family =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).filter(|name| name.ends_with("_seconds"));
+        let family = family.unwrap_or(name);
+        assert!(text.contains(&format!("# TYPE {family} ")) && text.contains(&format!("# HELP {family} ")), "{family}");
+        samples += 1;
+    }
+    assert!(samples > 60, "{samples}");
+    assert!(!text.contains("user1") && !text.contains("path1") && !text.contains("METHOD1"), "{text}");
+    assert!(text.len() < 200 << 10);
+    assert!((sum_of(&text, "vouchsafe_requests_total", &[("method", "other")]) - 50.0).abs() < 1e-9);
+}
+
+/// One JSON object a line, with every field, hashes where a value would tell too much.
+#[tokio::test]
+async fn an_access_log_line_has_every_field_and_no_secret() {
+    let clock = test_clock();
+    let modified = support::date_at(&clock, -50);
+    let answer =
+        reply(200).field("cache-control", "public, max-age=60").field("etag", "\"tag\"").field("vary", "accept-language");
+    let answer = answer.field("last-modified", &modified).field("expires", "0").body("abcde");
+    let origin = Origin::serving(move |_| answer.clone()).await;
+    let gateway = Gateway::forward(&clock).origin(&origin).start().await;
+    let client = gateway.client("alice").authorization("Bearer top-secret").with("cookie", "top-secret");
+    client.get("/x?token=top-secret").await;
+    clock.advance(secs(7));
+    client.get("/x?token=top-secret").await;
+    gateway.anonymous().get("/x").await;
+
+    let lines = gateway.log_lines(3).await;
+    for line in &lines {
+        let object = line.as_object().expect("a JSON object");
+        let missing: Vec<_> = FIELDS.iter().filter(|field| !object.contains_key(**field)).collect();
+        assert!(missing.is_empty(), "{missing:?} not in {line}");
+    }
+    let (miss, hit, refused) = (&lines[0], &lines[1], &lines[2]);
+    assert_eq!(miss["time"], "2030-05-01T10:00:00.000Z");
+    assert_eq!((&miss["listener"], &miss["client"], &miss["method"]), (&"edge".into(), &"127.0.0.1".into(), &"GET".into()));
+    assert_eq!((&miss["host"], &miss["path"]), (&origin.address().to_string().into(), &"/x".into()));
+    assert_eq!((&miss["status"], &miss["bytes"], &miss["fwd_status"]), (&200.into(), &5.into(), &200.into()));
+    assert_eq!((&miss["auth"]["scheme"], &miss["auth"]["outcome"]), (&"basic".into(), &"ok".into()));
+    assert_eq!(
+        (&miss["credentialed"], &miss["result"], &miss["reason"]),
+        (&true.into(), &"miss".into(), &"permit-public".into())
+    );
+    assert_eq!((&miss["cache_control"], &miss["vary"]), (&"public, max-age=60".into(), &"accept-language".into()));
+    assert_eq!((&miss["last_modified"], &miss["expires"]), (&modified.into(), &"0".into()));
+    assert!(miss["upstream_us"].is_u64() && miss["duration_us"].as_u64() >= miss["upstream_us"].as_u64());
+    assert_eq!((&hit["result"], &hit["fwd_status"], &hit["upstream_us"]), (&"hit".into(), &().into(), &().into()));
+    assert_eq!((hit["age"].as_str(), &hit["url_hash"], &hit["etag"]), (Some("7"), &miss["url_hash"], &miss["etag"]));
+    assert_eq!(
+        (&refused["status"], &refused["auth"]["outcome"], &refused["principal"]),
+        (&407.into(), &"missing".into(), &().into())
+    );
+    assert!(miss["principal"].as_str().is_some_and(|hash| hash.len() == 16) && miss["id"] != hit["id"]);
+    let text = gateway.log_text();
+    for secret in ["top-secret", "alice", "Bearer", "\\\"tag", "token="] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+/// Probes and the token.
+#[tokio::test]
+async fn health_is_open_and_everything_else_needs_the_token_where_there_is_one() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200)).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let admin = gateway.admin();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(admin.get(path).await.status, 200, "{path}");
+        assert_eq!(admin.request("POST", path).send().await.status, 405, "{path}");
+    }
+    assert_eq!(admin.get("/nothing").await.status, 404);
+    assert!(
+        admin.get("/metrics").await.field("content-type").is_some_and(|value| value.starts_with("text/plain; version=0.0.4"))
+    );
+    // The traffic listener knows none of these paths.
+    gateway.anonymous().get("/metrics").await;
+    assert_eq!(origin.last().target, "/metrics");
+
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let token = folder.path().join("admin.token");
+    std::fs::write(&token, "the-token\n").expect("a writable directory");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).expect("a file of our own");
+    let gateway = Gateway::reverse(&origin, &clock).set("admin", &format!("token_file = \"{}\"", token.display())).start().await;
+    let admin: Client = gateway.admin();
+    let refused = admin.get("/metrics").await;
+    assert_eq!((refused.status, refused.field("www-authenticate").is_some()), (401, true));
+    assert_eq!(admin.clone().authorization("Bearer wrong").get("/metrics").await.status, 401);
+    assert_eq!(admin.clone().authorization("Bearer the-token").get("/metrics").await.status, 200);
+    assert_eq!(admin.get("/healthz").await.status, 200);
+}

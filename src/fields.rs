@@ -127,8 +127,15 @@ pub fn nominates_protected(fields: &HeaderMap) -> bool {
 /// Source: RFC 9110 section 7.6.1, RFC 9111 section 3.1.
 #[must_use]
 pub fn nominates_cache_field(fields: &HeaderMap, targeted: &[HeaderName]) -> bool {
-    let decisive = [header::CACHE_CONTROL, header::VARY, header::EXPIRES, header::ETAG];
-    fields.contains_key(header::CONNECTION) && nominated(fields).any(|name| decisive.contains(&name) || targeted.contains(&name))
+    fields.contains_key(header::CONNECTION) && nominated(fields).any(|name| is_decisive(&name, targeted))
+}
+
+/// Is this a field that caching decisions rest on?
+///
+/// Source: RFC 9111 section 5, RFC 9213 section 2.
+#[must_use]
+pub fn is_decisive(name: &HeaderName, targeted: &[HeaderName]) -> bool {
+    [header::CACHE_CONTROL, header::VARY, header::EXPIRES, header::ETAG].contains(name) || targeted.contains(name)
 }
 
 /// Removes `Connection`, what it names, and the other hop-by-hop fields.

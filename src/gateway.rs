@@ -1,4 +1,4 @@
-//! The way of a request, readable in one place: [`Gateway::serve`].
+//! The way of a request, readable in one place: `Gateway::serve`.
 //!
 //! ```text
 //! target -> authenticate -> access -> route, policy -> cache look-up -> serve | validate | forward
@@ -9,6 +9,7 @@
 
 mod exchange;
 mod fetch;
+mod fill;
 mod tunnel;
 mod validation;
 
@@ -32,7 +33,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
 use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
-use crate::hop::{Pseudonym, consumed_fields};
+use crate::hop::{Pseudonym, consumed_fields, is_plainly_coded};
 use crate::keyed::Keyed;
 use crate::policy::{CompiledPolicy, Policies, Routes};
 use crate::reply::{self, CacheStatus, Shown};
@@ -267,7 +268,7 @@ const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// Refuses what is ambiguous or oversized whatever the target.
 ///
-/// Source: RFC 9110 sections 5.3, 5.4, 7.6.1 and 9.3.8; RFC 9112 section 3.2.
+/// Source: RFC 9110 sections 5.3, 5.4, 7.6.1 and 9.3.8; RFC 9112 sections 3.2 and 6.1.
 fn check_head(method: &Method, uri: &Uri, fields: &HeaderMap) -> Result<(), Error> {
     if fields.values().any(|value| value.len() > MAX_LINE_BYTES) {
         return Err(ClientError::FieldTooLarge(MAX_LINE_BYTES).into());
@@ -282,6 +283,9 @@ fn check_head(method: &Method, uri: &Uri, fields: &HeaderMap) -> Result<(), Erro
     }
     if nominates_protected(fields) {
         return Err(ClientError::ProtectedNomination.into());
+    }
+    if !is_plainly_coded(fields) {
+        return Err(ClientError::Malformed("expected no transfer coding but chunked, once").into());
     }
     if method == Method::TRACE {
         return Err(ClientError::MethodNotAllowed.into());

@@ -78,6 +78,20 @@ impl Pseudonym {
     }
 }
 
+/// Whether a message has no transfer coding, or `chunked` once and nothing else: others would have to be
+/// undone here, and a second one is read differently by different recipients.
+///
+/// Source: RFC 9112 sections 6.1 and 7.
+#[must_use]
+pub fn is_plainly_coded(fields: &HeaderMap) -> bool {
+    let mut lines = fields.get_all(header::TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// What a request's onward fields depend on besides the fields themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
@@ -226,6 +240,15 @@ mod tests {
         assert!(us.is_in(&fields(&[("via", &format!("1.0 fred, {via}, 1.1 p.example"))])));
         assert!(!Pseudonym::new(2).is_in(&fields(&[("via", &via)])));
         assert!(!us.is_in(&fields(&[])));
+    }
+
+    #[test]
+    fn x015_only_chunked_once_is_a_coding_we_undo() {
+        assert!(is_plainly_coded(&fields(&[])) && is_plainly_coded(&fields(&[("transfer-encoding", "Chunked")])));
+        for odd in ["chunked, chunked", "gzip, chunked", "chunked;a=b", "xchunked", ""] {
+            assert!(!is_plainly_coded(&fields(&[("transfer-encoding", odd)])), "{odd}");
+        }
+        assert!(!is_plainly_coded(&fields(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")])));
     }
 
     #[test]

@@ -175,6 +175,9 @@ fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Res
     if let Some(content_range) = range::content_range(part, chosen.stored.content().length()) {
         map.insert(header::CONTENT_RANGE, content_range);
     }
+    if part == Part::NotSatisfiable {
+        forbid_reuse(&mut map);
+    }
     if may_have_content(status) {
         map.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
@@ -184,6 +187,24 @@ fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Res
     *response.headers_mut() = map;
     response
 }
+
+/// A 416 says nothing about the representation: with the stored directives a cache on the way could
+/// store it and give it to who asks for the whole.
+///
+/// Source: RFC 9111 section 3, RFC 9110 section 15.5.17.
+fn forbid_reuse(fields: &mut HeaderMap) {
+    let describing = |name: &HeaderName| name.as_str().ends_with("cache-control") || DESCRIBING.contains(name);
+    let names: Vec<HeaderName> = fields.keys().filter(|name| describing(name)).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Fields of a 200 that a 416 does not carry; its validators stay, they tell which bytes were meant.
+///
+/// Source: RFC 9110 sections 8 and 15.5.17.
+const DESCRIBING: [HeaderName; 4] = [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_TYPE, header::EXPIRES];
 
 /// Source: RFC 9110 section 6.4.1.
 fn may_have_content(status: StatusCode) -> bool {
@@ -243,3 +264,6 @@ fn own_fields(now: SystemTime) -> HeaderMap {
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields
 }
+
+#[cfg(test)]
+mod tests;

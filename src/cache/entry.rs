@@ -101,7 +101,7 @@ impl Head {
         if filler.credentials.any && !second_key::agrees(filler, &answered) {
             return Err(NotStored::SecondKey);
         }
-        let fields = stored_fields(kept, &selected.directives, &policy.settings);
+        let fields = stored_fields(kept, &selected.directives, &policy.settings, filler.credentials.any);
         let lifetime = lifetime(&answered, &policy.settings);
         let age = age_base(received, filler.request_time, filler.response_time);
         Ok(Self {
@@ -202,3 +202,6 @@ pub fn authorization_decision(
         Ok(None) | Err(_) => AuthorizationDecision::NoPermit,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,3 +101,6 @@ fn hash(keyed: &Keyed, target: &Target, path_and_query: &str) -> u128 {
     hash.number(target.port.into()).part(path_and_query.as_bytes());
     hash.finish()
 }
+
+#[cfg(test)]
+mod tests;

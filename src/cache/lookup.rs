@@ -8,8 +8,9 @@
 //!   the content, and it is not part of the key (RFC 9110 section 9.3.1).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
 
 use super::entry::Head;
@@ -18,6 +19,7 @@ use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
 use super::rules::vary;
 use super::store::{Slot, StoredResponse};
 use super::words::ForwardReason;
+use crate::fields::date_field;
 use crate::keyed::Keyed;
 use crate::policy::CompiledPolicy;
 
@@ -82,7 +84,8 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
         None => among_variants(slot, asked, keyed, policy),
     };
     match decision {
-        Decision::Serve(_) => decision,
+        // RFC 9111 section 4: requests with unsafe methods are written through, whatever they say.
+        Decision::Serve(_) | Decision::Forward(ForwardReason::Method) => decision,
         _ if asked.asker.directives.only_if_cached => Decision::Refuse,
         decision => decision,
     }
@@ -103,7 +106,8 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
     }
 }
 
-/// The newest variant whose nominated fields match the request's.
+/// The newest variant whose nominated fields match the request's; one with a `Vary` goes before one
+/// that omits it.
 ///
 /// Source: RFC 9111 section 4.1, and section 4 for the newest by `Date`.
 fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
@@ -123,9 +127,22 @@ fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed) -> Option<(Ar
     let mut best = (Arc::clone(first), first.head());
     for stored in matching {
         let head = stored.head();
-        if head.age.response_time > best.1.age.response_time {
+        if rank(stored, &head) > rank(&best.0, &best.1) {
             best = (Arc::clone(stored), head);
         }
     }
     Some(best)
 }
+
+/// What makes one matching response preferable to another: a `Vary`, then its `Date`, then when it
+/// was received.
+///
+/// Source: RFC 9111 sections 4 and 4.1.
+fn rank(stored: &StoredResponse, head: &Head) -> (bool, SystemTime, SystemTime) {
+    let received = head.age.response_time;
+    let date = date_field(&head.fields, &header::DATE, received).unwrap_or(received);
+    (!stored.vary_names().is_empty(), date, received)
+}
+
+#[cfg(test)]
+mod tests;

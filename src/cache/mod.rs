@@ -12,3 +12,6 @@ pub mod store;
 mod words;
 
 pub use words::{AuthorizationDecision, CacheResult, ForwardReason, PermissionReason, ValidationOutcome};
+
+#[cfg(test)]
+pub(crate) mod tests;

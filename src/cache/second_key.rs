@@ -36,3 +36,6 @@ pub fn agrees(filler: &Filler<'_>, answered: &Answered<'_>) -> bool {
     }
     CachePolicy::new(&request, &response).is_storable()
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,8 @@ impl<'g> Exchange<'g> {
         if content.is_end_stream() || response.status().is_success() && self.method == Method::CONNECT {
             return;
         }
-        let waits = self.fields.contains_key(header::EXPECT);
+        // Where the codings are odd, nobody can be sure where the content ends.
+        let waits = self.fields.contains_key(header::EXPECT) || !crate::hop::is_plainly_coded(&self.fields);
         let is_small = content.size_hint().upper().is_none_or(|most| most <= DRAIN_BYTES);
         let is_drained = !waits && is_small && tokio::time::timeout(DRAIN_TIME, drain(content)).await.unwrap_or(false);
         if !is_drained {

@@ -1,27 +1,27 @@
 //! To the origin: forward a request, answer with what comes, and store it where the rules allow.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::HeaderMap;
+use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
 use super::exchange::Exchange;
+use super::fill::{Fill, InFlight, pump};
 use super::{Gateway, Way, result_of};
 use crate::access::Permit;
 use crate::access_log::format_id;
 use crate::body::Body;
 use crate::cache::entry::{Filler, Head, authorization_decision};
-use crate::cache::key::{CacheKey, StoredKey};
+use crate::cache::key::CacheKey;
 use crate::cache::rules::invalidate::{invalidates, related_paths};
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::vary;
-use crate::cache::store::{Content, Memory, Reader, StoredResponse, Transfer};
-use crate::cache::{AuthorizationDecision, CacheResult, ForwardReason};
+use crate::cache::store::{Reader, Transfer};
+use crate::cache::{AuthorizationDecision, ForwardReason};
 use crate::clock::Clock;
 use crate::config::settings::Mode;
 use crate::error::{Error, UpstreamError};
@@ -36,17 +36,6 @@ pub(super) struct Arrived {
     pub(super) response_time: SystemTime,
     /// Count of invalidations when the request was sent.
     pub(super) epoch: u64,
-}
-
-/// A response that is stored when its content is complete.
-struct Fill {
-    memory: Arc<Memory>,
-    key: StoredKey,
-    head: Head,
-    vary_names: Vec<header::HeaderName>,
-    variant: u128,
-    variants: usize,
-    epoch: u64,
 }
 
 impl Gateway {
@@ -127,25 +116,11 @@ impl Gateway {
             return Err(UpstreamError::ProxyAuthentication.into());
         }
         let key = CacheKey::new(permit, &self.keyed);
-        if invalidates(&exchange.method, parts.status) {
-            self.memory.invalidate(key.hash());
-            for path in related_paths(permit.target(), &parts.headers) {
-                self.memory.invalidate(key.sibling_hash(&self.keyed, &path));
-            }
-        }
+        self.invalidate(exchange, permit, &parts);
         let kept = hop::response_fields(&parts.headers, arrived.response_time);
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
-        let is_asked = exchange.behind_cache.is_some_and(|status| status.fwd != Some(ForwardReason::Bypass));
-        // A refusal on validation is for this client alone and never takes the entry's place.
-        let is_refusal = matches!(reason, ForwardReason::Stale | ForwardReason::Request) && parts.status == StatusCode::FORBIDDEN;
-        let verdict = if is_refusal {
-            Err(NotStored::Status)
-        } else if is_asked {
-            Head::judge(&filler, parts.status, &parts.headers, &kept, &way.policy)
-                .and_then(|head| self.admit_size(&way.policy.settings, &body).map(|()| head))
-        } else {
-            Err(NotStored::Policy)
-        };
+        let verdict =
+            Self::judge(exchange, &filler, &parts, &kept, (way, reason)).and_then(|head| self.admit_size(&body).map(|()| head));
         self.count_authorization(exchange, way, &verdict);
         let mut status = CacheStatus { fwd: Some(reason), ..CacheStatus::default() };
         let body = match verdict {
@@ -162,6 +137,41 @@ impl Gateway {
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
         Ok(reply::forwarded(parts.status, kept, body, self.pseudonym.via(parts.version), status))
+    }
+
+    /// A non-error answer to an unsafe method makes what is stored for its target unusable.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    fn invalidate(&self, exchange: &Exchange<'_>, permit: &Permit, answer: &Parts) {
+        if !invalidates(&exchange.method, answer.status) {
+            return;
+        }
+        let key = CacheKey::new(permit, &self.keyed);
+        self.memory.invalidate(key.hash());
+        for path in related_paths(permit.target(), &answer.headers) {
+            self.memory.invalidate(key.sibling_hash(&self.keyed, &path));
+        }
+    }
+
+    /// May this answer be stored? Besides the rules on responses: a request with content has no key, and
+    /// a refusal on validation is for this client alone and never takes the entry's place.
+    ///
+    /// Source: RFC 9111 sections 3 and 4.3.3.
+    fn judge(
+        exchange: &Exchange<'_>,
+        filler: &Filler<'_>,
+        answer: &Parts,
+        kept: &HeaderMap,
+        (way, reason): (&Way, ForwardReason),
+    ) -> Result<Head, NotStored> {
+        if exchange.has_content && exchange.method == Method::GET {
+            return Err(NotStored::RequestContent);
+        }
+        let is_validation = matches!(reason, ForwardReason::Stale | ForwardReason::Request);
+        if is_validation && answer.status == StatusCode::FORBIDDEN {
+            return Err(NotStored::Status);
+        }
+        Head::judge(filler, answer.status, &answer.headers, kept, &way.policy)
     }
 
     /// What a stored response remembers of this exchange's request.
@@ -198,7 +208,7 @@ impl Gateway {
     }
 
     /// Whether a response of this size may be kept while it arrives.
-    fn admit_size(&self, _policy: &crate::config::settings::Policy, body: &UpstreamBody) -> Result<(), NotStored> {
+    fn admit_size(&self, body: &UpstreamBody) -> Result<(), NotStored> {
         let cache = &self.settings.cache;
         let most = cache.max_object_bytes.min(cache.memory_bytes);
         let is_too_large = body.size_hint().lower() > most;
@@ -233,96 +243,8 @@ impl Gateway {
         let transfer = Transfer::new();
         let reader = Reader::running(transfer.reader(), length);
         let most = self.settings.cache.max_object_bytes.min(self.settings.cache.memory_bytes);
-        let held = InFlight { total: Arc::clone(&self.in_flight_bytes), held: 0 };
+        let held = InFlight::new(Arc::clone(&self.in_flight_bytes));
         tokio::spawn(pump(transfer, body, fill, most, held));
         Body::Stored(reader)
-    }
-
-    pub(super) fn note_validated(exchange: &mut Exchange<'_>, word: &'static str) {
-        exchange.note_cache(CacheResult::Validated, word);
-    }
-}
-
-impl Fill {
-    /// Stores the complete response.
-    fn commit(self, chunks: Vec<Bytes>) {
-        let stored = StoredResponse::new(self.head, self.vary_names, self.variant, Content::new(chunks));
-        self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
-    }
-}
-
-/// Bytes of one transfer in the common account; given back when it ends.
-struct InFlight {
-    total: Arc<AtomicU64>,
-    held: u64,
-}
-
-impl InFlight {
-    fn add(&mut self, bytes: u64) {
-        self.held += bytes;
-        self.total.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn release(&mut self) {
-        self.total.fetch_sub(std::mem::take(&mut self.held), Ordering::Relaxed);
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
-/// Pulls the content at the origin's pace; the entry is committed only when its framing completed, and
-/// before the last reader can know that, so that a following request finds it.
-///
-/// Source: RFC 9111 section 3.3: an incomplete response is not stored as complete.
-async fn pump(transfer: Arc<Transfer>, mut body: UpstreamBody, fill: Fill, most: u64, mut in_flight: InFlight) {
-    // Whatever ends this task, readers must not wait for ever.
-    let ending = Ending(Arc::clone(&transfer));
-    let mut fill = Some(fill);
-    while transfer.wants_more().await {
-        match poll_fn(|cx| body.poll_frame(cx)).await {
-            Some(Ok(frame)) => {
-                let Ok(chunk) = frame.into_data() else { continue };
-                in_flight.add(chunk.len() as u64);
-                if fill.is_some() && transfer.received() + chunk.len() as u64 > most {
-                    fill = None;
-                    transfer.let_go();
-                    in_flight.release();
-                }
-                if body.is_end_stream() {
-                    commit(&transfer, fill.take(), Some(chunk.clone()));
-                    transfer.push(chunk);
-                    transfer.complete();
-                    return;
-                }
-                transfer.push(chunk);
-            }
-            Some(Err(_)) => break,
-            None => {
-                commit(&transfer, fill.take(), None);
-                transfer.complete();
-                return;
-            }
-        }
-    }
-    drop(ending);
-}
-
-fn commit(transfer: &Transfer, fill: Option<Fill>, last: Option<Bytes>) {
-    if let (Some(fill), Some(mut chunks)) = (fill, transfer.kept()) {
-        chunks.extend(last);
-        fill.commit(chunks);
-    }
-}
-
-/// Breaks a transfer off unless it was completed.
-struct Ending(Arc<Transfer>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.break_off();
     }
 }

@@ -108,7 +108,7 @@ impl Gateway {
         let key = CacheKey::new(permit, &self.keyed);
         let head = self.settle_entry(&key, &chosen, verdict, &filler).unwrap_or_else(|| Arc::new(for_one));
         self.memory.touch(&chosen.stored);
-        Self::note_validated(exchange, detail);
+        exchange.note_cache(CacheResult::Validated, detail);
         let status = CacheStatus {
             fwd: exchange.behind_cache.and_then(|status| status.fwd),
             fwd_status: Some(StatusCode::NOT_MODIFIED.as_u16()),

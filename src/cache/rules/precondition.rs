@@ -66,3 +66,6 @@ pub fn not_modified_fields(fields: &HeaderMap) -> HeaderMap {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

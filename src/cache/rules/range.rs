@@ -87,8 +87,13 @@ fn parse(value: &[u8], length: u64) -> Part {
             Part::Range { first, last: last.unwrap_or(u64::MAX).min(length - 1) }
         }
         (Some(None), Some(Some(suffix))) => {
-            if suffix == 0 || length == 0 {
+            if suffix == 0 {
                 return Part::NotSatisfiable;
+            }
+            // Any suffix of nothing is satisfiable and is all of it (RFC 9110 section 14.1.2); no
+            // Content-Range could say so.
+            if length == 0 {
+                return Part::Whole;
             }
             Part::Range { first: length.saturating_sub(suffix), last: length - 1 }
         }

@@ -85,8 +85,9 @@ pub fn decide(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Reus
     let Some(age) = stored.current_age(asker.now) else { return Reuse::Validate(WhyValidate::Clock) };
     let directives = asker.directives;
     let lifetime = stored.lifetime.duration;
-    // RFC 9111 section 5.2.1.1: max-age of a request bounds the age, unless max-stale is also there.
-    if directives.max_age.is_some_and(|most| age > seconds(most)) && directives.max_stale.is_none() {
+    // RFC 9111 section 5.2.1.1: max-age of a request bounds the age; max-stale lifts only the other
+    // half of its meaning, that a stale response is not wanted.
+    if directives.max_age.is_some_and(|most| age > seconds(most)) {
         return Reuse::Validate(WhyValidate::Request);
     }
     if age < lifetime {
@@ -156,7 +157,9 @@ pub fn may_answer_disconnected(stored: &Head, asker: &Asker<'_>, policy: &Compil
     let is_by_policy = stored.policy_fingerprint != policy.fingerprint
         || (stored.credentialed && policy.settings.authorization != PolicyAuthorization::Standard)
         || (asker.credentialed && !stored.credentialed && policy.settings.anonymous_entries != AnonymousEntries::Reuse);
-    let is_by_request = asker.directives.no_cache || asker.directives.no_store || asker.directives.max_age.is_some();
+    let directives = asker.directives;
+    let is_by_request =
+        directives.no_cache || directives.no_store || directives.max_age.is_some() || directives.min_fresh.is_some();
     if is_by_policy || is_by_request {
         return false;
     }

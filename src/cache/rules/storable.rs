@@ -10,7 +10,10 @@
 //!   stored: it would only cost memory.
 //! - `Vary: *` is not stored: it never matches (RFC 9111 section 4.1).
 //! - `Set-Cookie` bars storing unless the policy says otherwise (RFC 9111 section 7.3 warns of it).
-//! - `Proxy-Authenticate` and the like are left out of what is stored (RFC 9111 section 3.1).
+//! - `private="..."` that names `Vary`, `Cache-Control` or the like counts as unqualified.
+//! - `Proxy-Authenticate` and the like are left out of what is stored (RFC 9111 section 3.1), and so are
+//!   `Authentication-Info` and, of a response to a credentialed request, `WWW-Authenticate`: a proof, a mutual token
+//!   or a nonce is for one exchange.
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
@@ -21,7 +24,7 @@ use super::freshness::{Answered, LifetimeSource, explicit_lifetime, is_heuristic
 use super::vary;
 use crate::cache::words::PermissionReason;
 use crate::config::settings::{Policy, PolicyAuthorization, SetCookie};
-use crate::fields::nominates_cache_field;
+use crate::fields::{is_decisive, nominates_cache_field};
 
 /// Why a response is not stored; the word appears as `detail` in `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,8 @@ pub enum NotStored {
     Status,
     /// A partial response.
     Partial,
+    /// The request had content, which is no part of the key.
+    RequestContent,
     /// The request said `no-store`.
     RequestNoStore,
     /// The response says `no-store`.
@@ -68,6 +73,7 @@ impl NotStored {
             Self::Method => "method",
             Self::Status => "status",
             Self::Partial => "partial",
+            Self::RequestContent => "request-content",
             Self::RequestNoStore => "request-no-store",
             Self::NoStore => "no-store",
             Self::Private => "private",
@@ -126,7 +132,7 @@ pub fn storable(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
     }
     // "if the cache is shared: the private response directive is either not present or allows a shared
     // cache to store a modified response"
-    if answered.directives.private.is_whole() {
+    if answered.directives.private.is_whole() || withholds_decisive(answered.directives, asked.targets) {
         return Err(NotStored::Private);
     }
     // "if the cache is shared: the Authorization header field is not present in the request or a
@@ -166,6 +172,14 @@ fn is_understood(status: StatusCode) -> bool {
 /// Source: RFC 9111 section 5.2.2.3.
 fn may_ignore_no_store(answered: &Answered<'_>) -> bool {
     answered.directives.must_understand && is_understood(answered.status) && !answered.credentialed
+}
+
+/// A `private="..."` that names a field which reuse is decided on: without it the stored response would
+/// be judged by less than the origin said.
+///
+/// Source: RFC 9111 section 5.2.2.7.
+fn withholds_decisive(directives: &ResponseDirectives, targets: &[HeaderName]) -> bool {
+    directives.private.fields().iter().any(|name| is_decisive(name, targets))
 }
 
 /// Source: RFC 9111 section 3.5.
@@ -233,7 +247,7 @@ fn check_fields(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
 ///
 /// Source: RFC 9111 sections 3.1 and 5.2.2.7, RFC 9110 section 11.6.3.
 #[must_use]
-pub fn stored_fields(fields: &HeaderMap, directives: &ResponseDirectives, policy: &Policy) -> HeaderMap {
+pub fn stored_fields(fields: &HeaderMap, directives: &ResponseDirectives, policy: &Policy, credentialed: bool) -> HeaderMap {
     let mut kept = fields.clone();
     for name in &NEVER_STORED {
         kept.remove(name);
@@ -243,6 +257,9 @@ pub fn stored_fields(fields: &HeaderMap, directives: &ResponseDirectives, policy
             kept.remove(name);
         }
     }
+    if credentialed {
+        kept.remove(header::WWW_AUTHENTICATE);
+    }
     if policy.set_cookie != SetCookie::Store {
         kept.remove(header::SET_COOKIE);
     }
@@ -251,7 +268,7 @@ pub fn stored_fields(fields: &HeaderMap, directives: &ResponseDirectives, policy
 
 /// Fields of one exchange or one hop.
 ///
-/// Source: RFC 9111 section 3.1, RFC 9110 sections 11.6.3, 11.7.1 and 11.7.3.
+/// Source: RFC 9111 section 3.1, RFC 9110 sections 11.6.1, 11.6.3, 11.7.1 and 11.7.3.
 const NEVER_STORED: [HeaderName; 6] = [
     header::AGE,
     HeaderName::from_static("authentication-info"),

@@ -23,8 +23,10 @@ const KEPT: [HeaderName; 4] = [header::CONTENT_ENCODING, header::CONTENT_LENGTH,
 #[must_use]
 pub fn merge(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     let mut merged = stored.clone();
-    // An Age of the stored response is not carried over: age restarts from the 304.
+    // Age and Date of the stored response are not carried over: age restarts from the 304, and from
+    // its receipt where it has no Date (RFC 9110 section 6.6.1).
     merged.remove(header::AGE);
+    merged.remove(header::DATE);
     for name in not_modified.keys() {
         if KEPT.contains(name) {
             continue;
@@ -84,5 +86,13 @@ mod tests {
             ("content-foo", "f"),
         ]);
         assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn n092_age_and_date_restart_from_the_304() {
+        let stored = fields(&[("date", "yesterday"), ("age", "5"), ("etag", "\"a\"")]);
+        assert_eq!(merge(&stored, &fields(&[("date", "today")])), fields(&[("etag", "\"a\""), ("date", "today")]));
+        let aged = merge(&stored, &fields(&[("age", "9")]));
+        assert_eq!(aged, fields(&[("etag", "\"a\""), ("age", "9")]), "receipt stands in for its date");
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! - The client's own preconditions are replaced by ours and evaluated here against the validated
 //!   response; RFC 9111 section 4.3.2 would also allow a union of entity tags.
+//! - A 304 without any validator confirms the response that the condition was made from, although
+//!   that response has one (RFC 9111 section 4.3.4 says so only of a response without): origins leave
+//!   `ETag` out against RFC 9110 section 15.4.5, and the condition named one response alone.
 
 use http::header::{self, HeaderMap};
 
@@ -84,3 +87,6 @@ pub fn weak_match(a: &[u8], b: &[u8]) -> bool {
 pub fn strong_match(a: &[u8], b: &[u8]) -> bool {
     !is_weak(a) && a == b
 }
+
+#[cfg(test)]
+mod tests;

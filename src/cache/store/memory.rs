@@ -74,6 +74,10 @@ impl Memory {
                 known.map_or_else(|| Slot::new(key.clone(), Arc::clone(stored)), |slot| slot.with(Arc::clone(stored), variants)),
             )
         });
+        // An invalidation between the check above and the insertion would have found nothing to drop.
+        if self.epoch(key.hash()) != epoch {
+            self.index.invalidate(&key.hash());
+        }
         let before = self.inserted_bytes.fetch_add(weight, Ordering::Relaxed);
         if before / MAINTENANCE_BYTES != (before + weight) / MAINTENANCE_BYTES {
             self.index.run_pending_tasks();
@@ -146,3 +150,6 @@ impl Hasher for Folded {
         self.0 = (number & u128::from(u64::MAX)) as u64;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ impl StoredReader {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

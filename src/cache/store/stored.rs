@@ -161,3 +161,6 @@ impl Slot {
         u32::try_from(variants + self.key.weight_bytes() as u64 + INDEX_OVERHEAD).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

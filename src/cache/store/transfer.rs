@@ -185,8 +185,9 @@ impl TransferReader {
         let mut guard = self.transfer.state.lock();
         let state = &mut *guard;
         let Some(reader) = state.readers.iter_mut().find(|reader| reader.id == self.id) else { return Poll::Ready(None) };
-        let next = reader.position.checked_sub(state.first).and_then(|at| state.chunks.get(at)).cloned();
-        if let Some(chunk) = next {
+        // A reader that came after something was let go misses its beginning: an end would be a lie.
+        let Some(at) = reader.position.checked_sub(state.first) else { return Poll::Ready(Some(Err(Box::new(BrokenOff)))) };
+        if let Some(chunk) = state.chunks.get(at).cloned() {
             reader.position += 1;
             state.drop_passed();
             return Poll::Ready(Some(Ok(chunk)));

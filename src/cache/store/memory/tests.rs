@@ -1,0 +1,88 @@
+use super::*;
+use crate::access::Permit;
+use crate::cache::store::Content;
+use crate::cache::tests::{anonymous, permit};
+use crate::keyed::Keyed;
+
+fn memory(capacity_bytes: u64) -> Memory {
+    Memory::new(capacity_bytes, Arc::new(Metrics::new(&crate::config::settings::Settings::default())))
+}
+
+fn x() -> Permit {
+    permit("http://a.example:80/x", "-")
+}
+
+fn response(bytes: usize, variant: u128) -> Arc<StoredResponse> {
+    let content = Content::new(vec![vec![0; bytes].into()]);
+    Arc::new(StoredResponse::new(anonymous("max-age=60"), Vec::new(), variant, content))
+}
+
+#[test]
+fn n056_an_entry_is_found_under_its_key_and_no_other() {
+    let (memory, keyed) = (memory(1 << 20), Keyed::random().unwrap());
+    let (x, y) = (x(), permit("http://a.example:80/y", "-"));
+    let (key, other) = (CacheKey::new(&x, &keyed), CacheKey::new(&y, &keyed));
+    memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch(key.hash()));
+    assert!(memory.find(&key).is_some() && memory.find(&other).is_none());
+}
+
+#[test]
+fn n058_variants_of_one_key_stay_beside_each_other() {
+    let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+    let key = CacheKey::new(&x, &keyed);
+    let (one, two) = (response(9, 1), response(9, 2));
+    for stored in [&one, &two] {
+        memory.insert(&key.to_stored(), stored, 64, memory.epoch(key.hash()));
+    }
+    assert_eq!(memory.find(&key).unwrap().variants().len(), 2);
+    memory.remove(key.hash(), &one);
+    memory.remove(key.hash(), &one);
+    assert_eq!(memory.find(&key).unwrap().variants().len(), 1);
+    memory.remove(key.hash(), &two);
+    assert!(memory.find(&key).is_none());
+}
+
+#[test]
+fn n094_invalidation_reaches_every_variant_and_whatever_is_on_its_way() {
+    let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+    let key = CacheKey::new(&x, &keyed);
+    let epoch = memory.epoch(key.hash());
+    memory.insert(&key.to_stored(), &response(9, 1), 64, epoch);
+    memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
+    memory.invalidate(key.hash());
+    assert!(memory.find(&key).is_none());
+    memory.insert(&key.to_stored(), &response(9, 1), 64, epoch);
+    assert!(memory.find(&key).is_none(), "fetched before the invalidation");
+    memory.insert(&key.to_stored(), &response(9, 1), 64, memory.epoch(key.hash()));
+    assert!(memory.find(&key).is_some());
+    memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
+    assert!(memory.find(&key).is_some(), "what was fetched since stays");
+}
+
+#[test]
+fn n094_no_fill_outlives_an_invalidation_that_races_it() {
+    let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+    let key = CacheKey::new(&x, &keyed);
+    for _ in 0..500 {
+        let epoch = memory.epoch(key.hash());
+        let stored = response(9, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| memory.insert(&key.to_stored(), &stored, 64, epoch));
+            scope.spawn(|| memory.invalidate(key.hash()));
+        });
+        assert!(memory.find(&key).is_none());
+    }
+}
+
+#[test]
+fn the_bound_is_kept_while_filling() {
+    let (memory, keyed) = (memory(8 << 20), Keyed::random().unwrap());
+    for number in 0..64 {
+        let permit = permit(&format!("http://a.example:80/{number}"), "-");
+        let key = CacheKey::new(&permit, &keyed);
+        memory.insert(&key.to_stored(), &response(1 << 20, 0), 64, memory.epoch(key.hash()));
+        assert!(memory.index.weighted_size() <= 8 << 20, "{}", memory.index.weighted_size());
+    }
+    memory.maintain();
+    assert!(memory.index.entry_count() <= 8);
+}

@@ -1,0 +1,69 @@
+use super::*;
+use crate::cache::tests::{anonymous, names, permit};
+use crate::keyed::Keyed;
+
+fn variant(number: u128) -> Arc<StoredResponse> {
+    Arc::new(StoredResponse::new(anonymous("max-age=60"), names(&["accept"]), number, Content::default()))
+}
+
+fn key() -> StoredKey {
+    crate::cache::key::CacheKey::new(&permit("http://a.example:80/x", "-"), &Keyed::random().unwrap()).to_stored()
+}
+
+fn numbers(slot: &Slot) -> Vec<u128> {
+    let mut numbers: Vec<u128> = slot.variants().iter().map(|stored| stored.variant()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn an_equal_variant_is_replaced_and_others_stay() {
+    let slot = Slot::new(key(), variant(1)).with(variant(2), 64);
+    let newer = variant(1);
+    let slot = slot.with(Arc::clone(&newer), 64);
+    assert_eq!(numbers(&slot), [1, 2]);
+    assert!(slot.variants().iter().any(|stored| Arc::ptr_eq(stored, &newer)));
+    let other_names = Arc::new(StoredResponse::new(anonymous("max-age=60"), names(&["cookie"]), 1, Content::default()));
+    assert_eq!(numbers(&slot.with(other_names, 64)), [1, 1, 2], "the same number of other fields is another variant");
+}
+
+#[test]
+fn t12_of_too_many_variants_the_least_recently_used_goes() {
+    let mut slot = Slot::new(key(), variant(0));
+    for number in 1..=3 {
+        let stored = variant(number);
+        stored.touch(u64::try_from(number).unwrap());
+        slot = slot.with(stored, 4);
+    }
+    slot.variants()[0].touch(9);
+    slot = slot.with(variant(4), 4);
+    assert_eq!(numbers(&slot), [0, 2, 3, 4]);
+    assert_eq!(slot.with(variant(5), 0).variants().len(), 1, "there is always room for one");
+}
+
+#[test]
+fn without_the_last_variant_nothing_is_left() {
+    let (one, two) = (variant(1), variant(2));
+    let slot = Slot::new(key(), Arc::clone(&one)).with(Arc::clone(&two), 64);
+    let slot = slot.without(&one).unwrap();
+    assert_eq!(numbers(&slot), [2]);
+    assert_eq!(numbers(&slot.without(&one).unwrap()), [2]);
+    assert!(slot.without(&two).is_none());
+}
+
+#[test]
+fn n092_a_freshened_head_is_seen_by_all_who_hold_the_entry() {
+    let stored = variant(1);
+    let before = stored.head();
+    stored.freshen(anonymous("max-age=99"));
+    assert_eq!((before.lifetime.duration.as_secs(), stored.head().lifetime.duration.as_secs()), (60, 99));
+}
+
+#[test]
+fn weight_counts_every_byte() {
+    let content = |bytes| Content::new(vec![vec![0; bytes].into(), vec![0; bytes].into()]);
+    let of =
+        |bytes| Slot::new(key(), Arc::new(StoredResponse::new(anonymous("max-age=60"), Vec::new(), 0, content(bytes)))).weight();
+    assert_eq!(of(1_000) - of(0), 2_000);
+    assert!(of(0) > 400);
+}

@@ -1,0 +1,115 @@
+//! Filling the store: content goes to the client and to the store at once.
+//!
+//! RFC 9111 section 3.3: an incomplete response is not stored as complete.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::HeaderName;
+
+use crate::cache::entry::Head;
+use crate::cache::key::StoredKey;
+use crate::cache::store::{Content, Memory, StoredResponse, Transfer};
+use crate::upstream::UpstreamBody;
+
+/// A response that is stored when its content is complete.
+pub(super) struct Fill {
+    pub(super) memory: Arc<Memory>,
+    pub(super) key: StoredKey,
+    pub(super) head: Head,
+    pub(super) vary_names: Vec<HeaderName>,
+    pub(super) variant: u128,
+    pub(super) variants: usize,
+    pub(super) epoch: u64,
+}
+
+impl Fill {
+    /// Stores the complete response.
+    pub(super) fn commit(self, chunks: Vec<Bytes>) {
+        let stored = StoredResponse::new(self.head, self.vary_names, self.variant, Content::new(chunks));
+        self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
+    }
+}
+
+/// Bytes of one transfer in the common account; given back when it ends.
+pub(super) struct InFlight {
+    total: Arc<AtomicU64>,
+    held: u64,
+}
+
+impl InFlight {
+    /// An account that holds nothing yet.
+    pub(super) fn new(total: Arc<AtomicU64>) -> Self {
+        Self { total, held: 0 }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.held += bytes;
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&mut self) {
+        self.total.fetch_sub(std::mem::take(&mut self.held), Ordering::Relaxed);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Pulls the content at the origin's pace; the entry is committed only when its framing completed, and
+/// before the last reader can know that, so that a following request finds it.
+///
+/// Source: RFC 9111 section 3.3: an incomplete response is not stored as complete.
+pub(super) async fn pump(transfer: Arc<Transfer>, mut body: UpstreamBody, fill: Fill, most: u64, mut in_flight: InFlight) {
+    // Whatever ends this task, readers must not wait for ever.
+    let ending = Ending(Arc::clone(&transfer));
+    let mut fill = Some(fill);
+    while transfer.wants_more().await {
+        match poll_fn(|cx| body.poll_frame(cx)).await {
+            Some(Ok(frame)) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                in_flight.add(chunk.len() as u64);
+                if fill.is_some() && transfer.received() + chunk.len() as u64 > most {
+                    fill = None;
+                    transfer.let_go();
+                    in_flight.release();
+                }
+                if body.is_end_stream() {
+                    commit(&transfer, fill.take(), Some(chunk.clone()));
+                    transfer.push(chunk);
+                    transfer.complete();
+                    return;
+                }
+                transfer.push(chunk);
+            }
+            Some(Err(_)) => break,
+            None => {
+                commit(&transfer, fill.take(), None);
+                transfer.complete();
+                return;
+            }
+        }
+    }
+    drop(ending);
+}
+
+fn commit(transfer: &Transfer, fill: Option<Fill>, last: Option<Bytes>) {
+    if let (Some(fill), Some(mut chunks)) = (fill, transfer.kept()) {
+        chunks.extend(last);
+        fill.commit(chunks);
+    }
+}
+
+/// Breaks a transfer off unless it was completed.
+struct Ending(Arc<Transfer>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.break_off();
+    }
+}

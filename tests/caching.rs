@@ -1,9 +1,17 @@
-//! The cache through real sockets: what is stored, what answers, and how bodies stream.
+//! The cache through real sockets: what is stored, and what answers.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
 
 mod support;
 
 use support::cases::Cases;
-use support::{Gate, Gateway, Origin, Reply, date_at, http_date, reply, secs, test_clock};
+use support::{Gateway, Origin, Reply, date_at, http_date, reply, secs, test_clock};
 
 fn fresh(seconds: u32) -> Reply {
     reply(200).field("cache-control", format!("max-age={seconds}"))
@@ -332,115 +340,6 @@ async fn n035_post_is_forwarded_every_time() {
     assert!(!gateway.anonymous().get("/x").await.hit());
 }
 
-/// RFC 9112 section 8: what broke off is no response, whatever its framing.
-#[tokio::test]
-async fn n050_truncated_content_is_never_committed() {
-    let clock = test_clock();
-    for whole in [fresh(60).body("abcdef"), fresh(60).chunked(["abc", "def"]), fresh(60).chunked(["abcdef"])] {
-        let origin = Origin::script([whole.clone().truncate_after(3), whole]).await;
-        let gateway = Gateway::reverse(&origin, &clock).start().await;
-        let broken = gateway.anonymous().get("/x").await;
-        assert_eq!((broken.text().as_str(), broken.complete), ("abc", false));
-        let second = gateway.anonymous().get("/x").await;
-        assert_eq!((second.text().as_str(), second.complete, second.hit()), ("abcdef", true, false));
-        assert!(gateway.anonymous().get("/x").await.hit());
-    }
-}
-
-/// A response larger than `max_object` goes through whole and is not kept.
-#[tokio::test]
-async fn a_response_larger_than_max_object_is_passed_on_and_not_kept() {
-    let clock = test_clock();
-    let origin = Origin::serving(|request| match request.target.as_str() {
-        "/length" => fresh(60).body(vec![b'x'; 5000]),
-        "/chunks" => fresh(60).chunked(vec![[b'x'; 1000]; 5]),
-        _ => fresh(60).chunked(vec![[b'x'; 1000]; 4]),
-    })
-    .await;
-    let gateway = Gateway::reverse(&origin, &clock).set("cache", "max_object = \"4096B\"").start().await;
-    let client = gateway.anonymous();
-    for (path, length, hit) in [("/length", 5000, false), ("/chunks", 5000, false), ("/fits", 4000, true)] {
-        let first = client.get(path).await;
-        assert_eq!((first.body.len(), first.complete), (length, true), "{path}");
-        let second = client.get(path).await;
-        assert_eq!((second.body.len(), second.complete, second.hit()), (length, true, hit), "{path}");
-    }
-}
-
-/// The first bytes reach the client while the origin still holds the last ones.
-#[tokio::test]
-async fn content_streams_to_client_and_store_at_once() {
-    let clock = test_clock();
-    for answer in [fresh(60).body_pieces(["first ", "last"]), fresh(60).chunked(["first ", "last"])] {
-        let gate = Gate::new();
-        let origin = Origin::script([answer.body_gate(&gate)]).await;
-        let gateway = Gateway::reverse(&origin, &clock).start().await;
-        let mut incoming = gateway.anonymous().request("GET", "/x").begin().await;
-        assert_eq!(incoming.body_of(6).await, b"first ");
-        gate.open();
-        let answer = incoming.finish().await;
-        assert_eq!((answer.text().as_str(), answer.complete), ("first last", true));
-        assert_eq!(gateway.anonymous().get("/x").await.decision(), "hit", "the entry is there as soon as the client has the end");
-    }
-}
-
-/// A client that does not read holds neither the store nor another client.
-#[tokio::test]
-async fn a_slow_reader_does_not_hold_others() {
-    let clock = test_clock();
-    let origin = Origin::serving(|_| fresh(60).body(vec![b'x'; 16 << 20])).await;
-    let gateway = Gateway::reverse(&origin, &clock).start().await;
-    let mut slow = gateway.anonymous().request("GET", "/x").begin().await;
-    assert!(!slow.body_of(1).await.is_empty());
-    support::eventually("the entry of a client that does not read", async || {
-        let answer = gateway.anonymous().with("cache-control", "only-if-cached").get("/x").await;
-        if answer.hit() && answer.body.len() == 16 << 20 { Ok(()) } else { Err(answer.cache_status()) }
-    })
-    .await;
-    let answer = slow.finish().await;
-    assert_eq!((answer.body.len(), answer.complete, origin.count()), (16 << 20, true, 1));
-}
-
-/// Whoever leaves in the middle leaves the rest to the store.
-#[tokio::test]
-async fn a_client_that_leaves_in_the_middle_leaves_a_stored_response() {
-    let clock = test_clock();
-    let gate = Gate::new();
-    let rest = vec![b'x'; 4 << 20];
-    let origin = Origin::script([fresh(60).body_pieces([b"first ".as_slice(), &rest]).body_gate(&gate)]).await;
-    let gateway = Gateway::reverse(&origin, &clock).start().await;
-    let mut incoming = gateway.anonymous().request("GET", "/x").begin().await;
-    incoming.body_of(6).await;
-    drop(incoming);
-    gate.open();
-    support::eventually("the rest in the store", async || {
-        let answer = gateway.anonymous().with("cache-control", "only-if-cached").get("/x").await;
-        if answer.hit() && answer.body.len() == rest.len() + 6 { Ok(()) } else { Err(answer.cache_status()) }
-    })
-    .await;
-    assert_eq!(origin.count(), 1);
-}
-
-/// `memory` bounds what is kept, and what leaves is counted.
-#[tokio::test]
-async fn memory_is_bounded() {
-    let clock = test_clock();
-    let origin = Origin::serving(|_| fresh(60).body(vec![b'x'; 64 << 10])).await;
-    let gateway = Gateway::reverse(&origin, &clock).set("cache", "memory = \"1MiB\"").start().await;
-    let client = gateway.anonymous();
-    for number in 0..100 {
-        assert_eq!(client.get(&format!("/{number}")).await.body.len(), 64 << 10);
-    }
-    support::eventually("the gauges to settle within the bound", async || {
-        let bytes = gateway.metric("vouchsafe_cache_bytes", &[("tier", "memory")]).await;
-        let entries = gateway.metric("vouchsafe_cache_entries", &[("tier", "memory")]).await;
-        let evicted = gateway.metric("vouchsafe_cache_evictions_total", &[("tier", "memory")]).await;
-        let settled = bytes > 500e3 && bytes <= f64::from(1 << 20) && entries >= 8.0 && entries + evicted >= 100.0;
-        if settled { Ok(()) } else { Err(format!("{bytes} bytes, {entries} entries, {evicted} evicted")) }
-    })
-    .await;
-}
-
 /// RFC 9111 section 5.1, RFC 9110 section 6.6.1: a response without Date gets one.
 #[tokio::test]
 async fn n124_a_missing_date_is_filled_in() {
@@ -452,4 +351,99 @@ async fn n124_a_missing_date_is_filled_in() {
     clock.advance(secs(20));
     let hit = gateway.anonymous().get("/x").await;
     assert_eq!((hit.field("date"), hit.age()), (Some(now.as_str()), Some(20)));
+}
+
+/// RFC 9111 section 3.3: a part is no whole, and what is stored answers for its parts.
+#[tokio::test]
+async fn n037_a_partial_response_is_relayed_and_not_stored() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.field("range") {
+        Some(_) => reply(206).field("cache-control", "max-age=60").field("content-range", "bytes 0-1/4").body("ab"),
+        None => fresh(60).body("abcd"),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let part = || gateway.anonymous().with("range", "bytes=0-1").get("/x");
+    for _ in 0..2 {
+        let answer = part().await;
+        assert_eq!((answer.status, answer.text().as_str(), answer.detail()), (206, "ab", Some("partial")));
+    }
+    assert_eq!(gateway.anonymous().get("/x").await.text(), "abcd");
+    let answer = part().await;
+    assert_eq!((answer.status, answer.text().as_str(), answer.hit()), (206, "ab", true));
+}
+
+/// RFC 9110 section 13.2.2: conditions that only the origin can judge go to it, and content of a GET is its business.
+#[tokio::test]
+async fn n083_what_is_for_the_origin_goes_to_the_origin() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.field("if-match") {
+        Some("\"old\"") => reply(412),
+        _ => fresh(60).field("etag", "\"a\"").body(request.text()),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    gateway.anonymous().get("/x").await;
+    assert_eq!(gateway.anonymous().with("if-match", "\"old\"").get("/x").await.status, 412);
+    let since = date_at(&clock, -10);
+    assert!(!gateway.anonymous().with("if-unmodified-since", &since).get("/x").await.hit());
+    let with_content = gateway.anonymous().request("GET", "/x").body("question").send().await;
+    assert_eq!((with_content.text().as_str(), with_content.hit()), ("question", false));
+    let hit = gateway.anonymous().get("/x").await;
+    assert_eq!((hit.hit(), hit.text().as_str()), (true, ""), "the stored response is not the answer to that content");
+}
+
+/// RFC 9110 section 15.1: other status codes are stored where they say so, or where the code is known for it.
+#[tokio::test]
+async fn n074_status_codes_other_than_200() {
+    let clock = test_clock();
+    let old = date_at(&clock, -1000);
+    let mut cases = Cases::new();
+    for (status, explicit, by_heuristic) in [
+        (203, true, true),
+        (204, true, true),
+        (300, true, true),
+        (301, true, true),
+        (302, true, false),
+        (307, true, false),
+        (308, true, true),
+        (401, false, false),
+        (403, true, false),
+        (404, true, true),
+        (405, true, true),
+        (410, true, true),
+        (414, true, true),
+        (500, true, false),
+        (501, true, true),
+        (503, true, false),
+    ] {
+        let old = old.clone();
+        let origin = Origin::serving(move |request| match request.target.as_str() {
+            "/explicit" => reply(status).field("cache-control", "max-age=60"),
+            _ => reply(status).field("last-modified", &old),
+        })
+        .await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        for (path, expected) in [("/explicit", explicit), ("/heuristic", by_heuristic)] {
+            gateway.anonymous().get(path).await;
+            let second = gateway.anonymous().get(path).await;
+            cases.expect(&format!("{status} {path}"), (second.status, second.hit()), (status, expected));
+        }
+    }
+    cases.finish(32);
+}
+
+/// A stored refusal never answers somebody with credentials (RFC 9111 section 3.5 leaves it open; it would shut them out).
+#[tokio::test]
+async fn d7_a_stored_403_is_for_those_without_credentials() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.field("authorization") {
+        Some(_) => reply(200).body("yours"),
+        None => reply(403).field("cache-control", "max-age=60").body("no"),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    gateway.anonymous().get("/x").await;
+    assert!(gateway.anonymous().get("/x").await.hit());
+    assert_eq!(gateway.anonymous().authorization("Bearer a").get("/x").await.text(), "yours");
 }

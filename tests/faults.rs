@@ -1,5 +1,13 @@
 //! Origins at fault, and what a client is told: the right status, a reason, and nothing of what it sent.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use support::cases::Cases;
@@ -216,10 +224,52 @@ async fn x007_heads_beyond_the_limits_are_refused() {
     let clock = test_clock();
     let origin = Origin::serving(|_| reply(200)).await;
     let gateway = Gateway::reverse(&origin, &clock).start().await;
-    let large = gateway.anonymous().with("x", &"a".repeat(40 << 10)).get("/x").await;
-    assert!(matches!(large.status, 400 | 414 | 431), "{}", large.status);
+    for length in [9 << 10, 40 << 10] {
+        let large = gateway.anonymous().with("x", &"a".repeat(length)).get("/x").await;
+        assert!(matches!(large.status, 400 | 431), "{length}: {}", large.status);
+        let long = gateway.anonymous().get(&format!("/{}", "a".repeat(length))).await;
+        assert!(matches!(long.status, 400 | 414 | 431), "{length}: {}", long.status);
+    }
     let many = (0..150).fold(gateway.anonymous(), |client, number| client.with(&format!("x-{number}"), "a")).get("/x").await;
     assert!(matches!(many.status, 400 | 431), "{}", many.status);
     let fits = gateway.anonymous().with("x", &"a".repeat(7 << 10)).get("/x").await;
     assert_eq!((fits.status, origin.count()), (200, 1));
+}
+
+/// Nobody who merely keeps a connection open delays the end; a tunnel is cut when the time to drain is over.
+#[tokio::test]
+async fn idle_connections_and_tunnels_do_not_delay_the_end() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).body("a")).await;
+    let mut gateway = Gateway::forward(&clock).origin(&origin).limit("drain_time = \"60s\"").start().await;
+    let client = gateway.client("alice");
+    assert_eq!(client.get("/x").await.status, 200);
+    let idle = client.open().await;
+    gateway.begin_stop();
+    gateway.stopped().await;
+    drop((client, idle));
+
+    let gateway = Gateway::forward(&clock).origin(&origin).limit("drain_time = \"100ms\"").start().await;
+    let mut tunnel = gateway.client("alice").connect(&origin.address().to_string()).await.expect("a tunnel");
+    gateway.stopped().await;
+    assert!(support::within("the tunnel to be cut", tunnel.rest()).await.is_empty());
+}
+
+/// RFC 9110 section 7.8: nobody asked for another protocol, so nobody gets it, and nobody waits for it.
+#[tokio::test]
+async fn x010_an_upgrade_that_nobody_asked_for_is_no_answer() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.target.as_str() {
+        "/x" => raw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nevil"),
+        _ => reply(200).body("well"),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).limit("first_byte_time = \"300ms\"").start().await;
+    let client = gateway.anonymous().with("connection", "upgrade").with("upgrade", "x");
+    for _ in 0..2 {
+        let answer = client.get("/x").await;
+        assert!(matches!(answer.status, 502 | 504), "{}", answer.status);
+        assert_eq!(gateway.anonymous().get("/y").await.text(), "well");
+    }
+    assert!(origin.requests().iter().all(|request| request.field("upgrade").is_none()));
 }

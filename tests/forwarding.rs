@@ -1,5 +1,13 @@
 //! To the origin and back: routes, balance, TLS, message forms, and what changes on a message at this hop.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use support::authority::Authority;

@@ -1,5 +1,13 @@
 //! The front end through real sockets: challenges, credentials, access rules, and requests that are refused outright.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use support::cases::Cases;
@@ -15,11 +23,6 @@ async fn proxy() -> (Clock, Origin, Gateway) {
     let origin = Origin::serving(|_| reply(200).body("a")).await;
     let gateway = Gateway::forward(&clock).origin(&origin).start().await;
     (clock, origin, gateway)
-}
-
-/// A request without content, byte for byte.
-fn get(target: &str, lines: &[&str]) -> String {
-    format!("GET {target} HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"))
 }
 
 /// RFC 9110 section 11.7.1: one field line a challenge, the strongest first, and a text that says what to do.
@@ -65,7 +68,7 @@ async fn n133_basic_credentials_are_judged() {
         ("no credentials", "Basic".to_owned(), 407),
         ("empty", String::new(), 407),
         ("another scheme", "Bearer abc".to_owned(), 407),
-        ("t55 a name of 8 KiB", basic(&"a".repeat(8 << 10), "x"), 407),
+        ("t55 a name of 5 KiB", basic(&"a".repeat(5 << 10), "x"), 407),
         ("n134 a control character", basic("ali\u{7}ce", "x"), 407),
     ];
     let mut cases = Cases::new();
@@ -77,6 +80,20 @@ async fn n133_basic_credentials_are_judged() {
     }
     cases.finish(39);
     assert_eq!(origin.count(), 3);
+}
+
+/// A line of more than 8 KiB is beyond the limits: an answer, nothing else, and the connection of the next request is no other's.
+#[tokio::test]
+async fn t55_credentials_beyond_the_limits_get_an_answer() {
+    let (_clock, origin, gateway) = proxy().await;
+    let long = "a".repeat(9 << 10);
+    let digest = gateway.digest_challenge().await.credentials("alice", "GET", &origin.url("/x")).set("username", &long);
+    for credentials in [basic(&long, "x"), digest.value(), format!("Digest realm=\"{long}\""), long] {
+        let answer = gateway.anonymous().with("proxy-authorization", &credentials).get("/x").await;
+        assert_eq!((answer.status, answer.complete), (431, true));
+        assert_eq!(gateway.client("alice").get("/x").await.status, 200);
+    }
+    assert_eq!(origin.count(), 4);
 }
 
 /// RFC 7616 section 3.4, each parameter's rule.
@@ -103,7 +120,7 @@ async fn n142_digest_credentials_are_judged() {
         ("an algorithm that was not offered", 407),
         ("a nonce of somebody else", 407),
         ("n145 another resource", 400),
-        ("t55 a name of 8 KiB", 407),
+        ("t55 a name of 7 KiB", 407),
     ] {
         nc += 1;
         let credentials = challenge.credentials("alice", "GET", &url).nc(nc);
@@ -122,7 +139,7 @@ async fn n142_digest_credentials_are_judged() {
             "an algorithm that was not offered" => credentials.set("algorithm", "MD5"),
             "a nonce of somebody else" => credentials.set("nonce", "dcd98b7102dd2f0e8b11d0f600bfb0c093"),
             "n145 another resource" => credentials.set("uri", &other),
-            "t55 a name of 8 KiB" => credentials.set("username", &"a".repeat(8 << 10)),
+            "t55 a name of 7 KiB" => credentials.set("username", &"a".repeat(7 << 10)),
             _ => credentials,
         };
         let answer = gateway.anonymous().with("proxy-authorization", &credentials.value()).get("/x?q=1").await;
@@ -171,37 +188,6 @@ async fn n139_an_old_nonce_is_stale_for_right_credentials_only() {
     assert_eq!(with(again).await.status, 200, "the new nonce serves");
 }
 
-/// RFC 9110 section 15.5.4, section 11.4: valid credentials that do not suffice are no reason to ask for others.
-#[tokio::test]
-async fn n021_a_known_user_without_right_gets_403() {
-    let clock = test_clock();
-    let origin = Origin::serving(|_| reply(200).body("a")).await;
-    let rules = "[[access]]\nname = \"no-secrets\"\nallow = false\npaths = [\"/secret/*\"]\n\
-                 [[access]]\nname = \"staff\"\nallow = true\nusers = [\"alice\"]\n\
-                 [[access]]\nname = \"readers\"\nallow = true\nusers = [\"bob\"]\nmethods = [\"GET\"]\n";
-    let gateway = Gateway::forward(&clock).origin(&origin).append(rules).start().await;
-    let mut cases = Cases::new();
-    for (user, method, path, status) in [
-        ("alice", "GET", "/x", 200),
-        ("alice", "POST", "/x", 200),
-        ("alice", "GET", "/secret/x", 403),
-        ("alice", "GET", "/%73ecret/x", 403),
-        ("alice", "GET", "/a/../secret/x", 403),
-        ("bob", "GET", "/x", 200),
-        ("bob", "POST", "/x", 403),
-        ("carol", "GET", "/x", 403),
-    ] {
-        let answer = gateway.client(user).request(method, path).send().await;
-        let id = format!("{user} {method} {path}");
-        cases.expect(&id, answer.status, status);
-        cases.expect(&id, answer.field("proxy-authenticate"), None);
-    }
-    cases.finish(16);
-    assert_eq!(origin.count(), 3);
-    gateway.metric_is("vouchsafe_access_denied_total", &[("rule", "no-secrets")], 3.0).await;
-    gateway.metric_is("vouchsafe_access_denied_total", &[("rule", "no-match")], 2.0).await;
-}
-
 /// RFC 9110 section 11.6: as an origin, the gateway asks with 401 and consumes what answers it.
 #[tokio::test]
 async fn n020_an_origin_listener_asks_with_401_and_consumes_authorization() {
@@ -231,7 +217,7 @@ async fn n003_connect_is_challenged_and_its_connection_kept_for_the_answer() {
     let credentials = Challenge::of(&refused).credentials("alice", "CONNECT", &authority).value();
     wire.send(format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\nproxy-authorization: {credentials}\r\n\r\n")).await;
     assert_eq!(wire.answer("CONNECT").await.status, 200);
-    wire.send(get("/inside", &["host: a"])).await;
+    wire.send("GET /inside HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert_eq!(wire.answer("GET").await.text(), "a");
     assert_eq!((origin.count(), origin.connections()), (1, 1));
 }
@@ -311,84 +297,6 @@ async fn n012_proxy_authorization_stays_here_and_authorization_goes_on_unmodifie
     }
 }
 
-/// RFC 9110 section 9.3.8: nothing is reflected.
-#[tokio::test]
-async fn n122_trace_is_not_allowed() {
-    let (_clock, origin, gateway) = proxy().await;
-    for client in [gateway.client("alice"), gateway.anonymous()] {
-        let answer = client.with("cookie", "canary").request("TRACE", "/x").send().await;
-        assert_eq!((answer.status, answer.text().contains("canary")), (405, false));
-        assert!(answer.field("allow").is_some_and(|allow| allow.contains("GET") && !allow.contains("TRACE")));
-    }
-    assert_eq!(origin.count(), 0);
-}
-
-/// RFC 9112 sections 2.2, 3.2 and 5; RFC 9110 sections 4.2.4 and 7.6.1: what is ambiguous is refused.
-#[tokio::test]
-async fn x011_ambiguous_requests_get_400() {
-    let (_clock, origin, gateway) = proxy().await;
-    let url = origin.url("/x");
-    let proxy_authorization = format!("proxy-authorization: {}", basic("alice", "alice-secret"));
-    let (known, host) = (proxy_authorization.as_str(), "host: a.test");
-    let userinfo = url.replace("http://", "http://user:pass@");
-    let mut table: Vec<(&str, String)> = vec![
-        ("x011 no Host", get(&url, &[known])),
-        ("x011 two Hosts", get(&url, &[host, host, known])),
-        ("x011 two different Hosts", get(&url, &[host, "host: b.test", known])),
-        ("x011 a list of Hosts", get(&url, &["host: a.test, b.test", known])),
-        ("x011 a Host with userinfo", get(&url, &["host: u@a.test", known])),
-        ("x011 a Host with a path", get(&url, &["host: a.test/x", known])),
-        ("t42 two Authorizations", get(&url, &[host, known, "authorization: a", "authorization: b"])),
-        ("t42 two equal Authorizations", get(&url, &[host, known, "authorization: a", "authorization: a"])),
-        ("t42 two Proxy-Authorizations", get(&url, &[host, known, known])),
-        ("x014 obs-fold", get(&url, &[host, known, "x: a\r\n b"])),
-        ("x014 obs-fold in credentials", get(&url, &[host, known, "authorization: a\r\n b"])),
-        ("x013 white space before the colon", get(&url, &[host, known, "x : a"])),
-        ("x017 a bare CR in a value", get(&url, &[host, known, "x: a\rb: c"])),
-        ("a NUL in a value", get(&url, &[host, known, "x: a\0b"])),
-        ("userinfo in the target", get(&userinfo, &[host, known])),
-        ("an invalid port", get("http://a.test:99999/", &[host, known])),
-        ("port 0", get("http://a.test:0/", &[host, known])),
-        ("another scheme", get("ftp://a.test/", &[host, known])),
-        ("origin-form to a proxy", get("/x", &[host, known])),
-        ("an address in an odd spelling", get("http://0x7f.1/", &[host, known])),
-        ("an address as one number", get("http://2130706433/", &[host, known])),
-        ("n120 CONNECT without a port", format!("CONNECT a.test HTTP/1.1\r\n{host}\r\n{known}\r\n\r\n")),
-        ("n120 CONNECT with an empty port", format!("CONNECT a.test: HTTP/1.1\r\n{host}\r\n{known}\r\n\r\n")),
-        ("n120 CONNECT with an invalid port", format!("CONNECT a.test:x HTTP/1.1\r\n{host}\r\n{known}\r\n\r\n")),
-        (
-            "x016 two lengths",
-            format!("POST {url} HTTP/1.1\r\n{host}\r\n{known}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na"),
-        ),
-        ("x016 a length with a sign", format!("POST {url} HTTP/1.1\r\n{host}\r\n{known}\r\ncontent-length: +1\r\n\r\na")),
-        ("x015 an unknown coding", format!("POST {url} HTTP/1.1\r\n{host}\r\n{known}\r\ntransfer-encoding: xchunked\r\n\r\na")),
-    ];
-    let nominated = [
-        "Authorization",
-        "authorization",
-        "Cookie",
-        "Host",
-        "Cache-Control",
-        "If-None-Match",
-        "X-Forwarded-For",
-        "Proxy-Authorization",
-        "Range",
-        "Vary",
-        "Via",
-        "Content-Length",
-        "Expect",
-    ];
-    let lines: Vec<String> = nominated.iter().map(|name| format!("connection: close, {name}")).collect();
-    table.extend(lines.iter().map(|line| ("t34 a protected field nominated", get(&url, &[host, known, line]))));
-    let mut cases = Cases::new();
-    for (id, request) in table {
-        let answer = gateway.anonymous().raw(&request).await;
-        cases.expect(&format!("{id}: {}", request.lines().last().unwrap_or_default()), answer.status, 400);
-    }
-    cases.finish(40);
-    assert_eq!(origin.count(), 0);
-}
-
 /// RFC 9112 section 3.2.2: the absolute-form wins, and the origin hears its authority.
 #[tokio::test]
 async fn x012_the_absolute_form_wins_over_host() {
@@ -396,58 +304,6 @@ async fn x012_the_absolute_form_wins_over_host() {
     let answer = gateway.client("alice").host("elsewhere.test").request("GET", &origin.url("/x")).send().await;
     assert_eq!((answer.status, origin.last().field("host")), (200, Some(origin.address().to_string().as_str())));
     assert_eq!(origin.last().target, "/x");
-}
-
-/// The destination guard: loopback is not the public internet, whatever its name.
-#[tokio::test]
-async fn d26_destinations_outside_the_internet_are_refused_unless_listed() {
-    let clock = test_clock();
-    let origin = Origin::serving(|_| reply(200)).await;
-    let gateway = Gateway::forward(&clock).origin(&origin).set("forward", "allow_networks = []").start().await;
-    let port = origin.address().port();
-    let mut cases = Cases::new();
-    for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.9.9.9", "10.0.0.1", "169.254.169.254"] {
-        let client = gateway.client("alice");
-        let plain = client.request("GET", &format!("http://{host}:{port}/")).send().await;
-        cases.expect(host, (plain.status, plain.proxy_error()), (403, Some("destination_ip_prohibited")));
-        let tunnel = client.connect(&format!("{host}:{port}")).await.err().map(|answer| answer.status);
-        cases.expect(host, tunnel, Some(403));
-    }
-    cases.finish(16);
-    assert_eq!(origin.connections(), 0);
-    gateway.metric_is("vouchsafe_access_denied_total", &[("rule", "destination")], 16.0).await;
-
-    let listed = Gateway::forward(&clock).origin(&origin).start().await;
-    assert_eq!(listed.client("alice").get("/x").await.status, 200);
-    assert_eq!(listed.client("alice").request("GET", &format!("http://localhost:{port}/")).send().await.status, 200);
-}
-
-/// A free port of loopback, known before a gateway is configured for it.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
-}
-
-/// Our own listeners are never targets, whatever is configured.
-#[tokio::test]
-async fn d26_the_gateway_never_connects_to_itself() {
-    let clock = test_clock();
-    let (front, admin) = (free_port(), free_port());
-    let text = format!(
-        "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:{front}\"\nmode = \"forward\"\nauth = \"none\"\n\
-         [admin]\naddress = \"127.0.0.1:{admin}\"\n[log]\naccess = \"off\"\n\
-         [forward]\nallow_ports = [{front}, {admin}]\nconnect_ports = [{front}, {admin}]\nallow_networks = [\"0.0.0.0/0\", \"::/0\"]\n"
-    );
-    let gateway = Gateway::toml(text, &clock).start().await;
-    let client = Client::to(gateway.address());
-    for port in [front, admin] {
-        for host in ["127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]"] {
-            let plain = client.request("GET", &format!("http://{host}:{port}/metrics")).send().await;
-            assert_eq!(plain.status, 403, "{host}:{port}");
-            let tunnel = client.connect(&format!("{host}:{port}")).await.err().map(|answer| answer.status);
-            assert_eq!(tunnel, Some(403), "{host}:{port}");
-        }
-    }
 }
 
 /// RFC 9110 section 7.6.3: both ways; a request that was here before goes no further (section 7.6).

@@ -1,5 +1,13 @@
 //! What the operator sees of real traffic: every metric family, every field of the access log, health, the token.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
@@ -215,4 +223,59 @@ async fn health_is_open_and_everything_else_needs_the_token_where_there_is_one()
     assert_eq!(admin.clone().authorization("Bearer wrong").get("/metrics").await.status, 401);
     assert_eq!(admin.clone().authorization("Bearer the-token").get("/metrics").await.status, 200);
     assert_eq!(admin.get("/healthz").await.status, 200);
+}
+
+/// A balancer looks elsewhere while this gateway finishes what it has.
+#[tokio::test]
+async fn readiness_ends_when_draining_begins() {
+    let clock = test_clock();
+    let gate = support::Gate::new();
+    let origin = Origin::script([reply(200).gate(&gate).body("a")]).await;
+    let mut gateway = Gateway::reverse(&origin, &clock).start().await;
+    assert_eq!(gateway.admin().get("/readyz").await.status, 200);
+    let running = tokio::spawn(gateway.anonymous().get("/x"));
+    gate.wait_reached().await;
+    gateway.begin_stop();
+    support::eventually("/readyz to say 503", async || match gateway.admin().get("/readyz").await.status {
+        503 => Ok(()),
+        status => Err(status.to_string()),
+    })
+    .await;
+    assert_eq!(gateway.admin().get("/healthz").await.status, 200);
+    gate.open();
+    assert_eq!(running.await.expect("no panic").text(), "a");
+    gateway.stopped().await;
+}
+
+/// What broke off is logged as incomplete, what nobody could read as 400, each with its listener.
+#[tokio::test]
+async fn the_log_tells_what_broke_off() {
+    let clock = test_clock();
+    let origin = Origin::script([reply(200).body("abcdef").truncate_after(3)]).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    gateway.anonymous().get("/x").await;
+    gateway.anonymous().raw("GET /x HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
+    let lines = gateway.log_lines(2).await;
+    assert_eq!((&lines[0]["complete"], &lines[0]["bytes"]), (&false.into(), &3.into()));
+    assert_eq!((&lines[1]["status"], &lines[1]["result"]), (&400.into(), &"none".into()));
+    gateway.metric_is("vouchsafe_requests_total", &[("code", "400")], 1.0).await;
+}
+
+/// Stale answers and replaced entries have their own words.
+#[tokio::test]
+async fn stale_and_replaced_are_counted_as_such() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=10").field("etag", "\"a\"").body("a")).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    gateway.anonymous().get("/x").await;
+    clock.advance(secs(20));
+    let stale = gateway.anonymous().with("cache-control", "max-stale").get("/x").await;
+    assert_eq!((stale.hit(), stale.detail(), stale.ttl()), (true, Some("max-stale"), Some(-10)));
+    gateway.anonymous().get("/x").await;
+    clock.advance(secs(20));
+    origin.stop().await;
+    assert_eq!(gateway.anonymous().get("/x").await.detail(), Some("disconnected"));
+    gateway.metric_is("vouchsafe_cache_requests_total", &[("result", "stale")], 2.0).await;
+    gateway.metric_is("vouchsafe_validations_total", &[("outcome", "replaced")], 1.0).await;
+    gateway.metric_is("vouchsafe_validations_total", &[("outcome", "unreachable")], 1.0).await;
 }

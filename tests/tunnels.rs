@@ -1,5 +1,13 @@
 //! CONNECT tunnels through real sockets (RFC 9110 section 9.3.6).
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use std::net::SocketAddr;

@@ -1,5 +1,13 @@
 //! Validation through real sockets: whose credentials go, what a 304 changes, and what happens when nobody answers.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
 mod support;
 
 use support::cases::Cases;

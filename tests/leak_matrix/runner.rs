@@ -177,6 +177,9 @@ impl Tally {
         if origin.iter().any(|seen| credentials_of(seen) != sent_credentials(&asked_with)) {
             self.failures.push(told("the origin saw other credentials than the asker's"));
         }
+        if answer.detail() == Some("second-key-refused") && listed(case).is_none() {
+            self.failures.push(told("the second key had to refuse what the first let through"));
+        }
         let is_reused = hit == 1;
         let is_own = made_for == label(&asked_with, &target);
         let was_confirmed = origin.len() == 1 && origin[0].field("if-none-match") == Some(tag_of(case).as_str());
@@ -194,7 +197,7 @@ impl Tally {
                 self.failures.push(told("a miss has to reach the origin once, as it came"));
             }
             (true, true) if expected == Expectation::Stored && !origin.is_empty() => {
-                self.note_missed(case, told("asked in vain"))
+                self.note_missed(case, told("asked in vain"));
             }
             _ => self.count(expected),
         }
@@ -210,8 +213,7 @@ impl Tally {
 
     /// A permitted reuse that did not happen: on purpose where the filler has credentials and the list says so.
     fn note_missed(&mut self, case: &Case, told: String) {
-        let lines = case.spelling().lines.join("|");
-        match REFUSED_ON_PURPOSE.iter().position(|(listed, _)| *listed == lines) {
+        match listed(case) {
             Some(at) if !case.filler().fields.is_empty() => self.refused[at] += 1,
             _ => self.missed.push(told),
         }
@@ -247,6 +249,12 @@ impl Tally {
             assert!(refused[at] > 0, "{lines:?} ({why}) is listed as refused on purpose, yet was reused");
         }
     }
+}
+
+/// Where the case's spelling stands in [`REFUSED_ON_PURPOSE`].
+fn listed(case: &Case) -> Option<usize> {
+    let lines = case.spelling().lines.join("|");
+    REFUSED_ON_PURPOSE.iter().position(|(listed, _)| *listed == lines)
 }
 
 /// How many spellings of a kind there are.

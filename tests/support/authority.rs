@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tempfile::TempDir;
@@ -28,11 +28,14 @@ impl Authority {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Names of their own: OpenSSL takes equal ones for a self-signed certificate.
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         let issuer = Issuer::new(params, key);
         let server_key = KeyPair::generate().expect("a key");
-        let server_params = CertificateParams::new(NAMES.map(str::to_owned)).expect("valid names");
+        let mut server_params = CertificateParams::new(NAMES.map(str::to_owned)).expect("valid names");
+        server_params.distinguished_name.push(DnType::CommonName, "server of a test");
         let server = server_params.signed_by(&server_key, &issuer).expect("a certificate");
         let write = |name: &str, text: String| std::fs::write(directory.path().join(name), text).expect("a writable directory");
         write("ca.pem", certificate.pem());

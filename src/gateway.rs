@@ -184,7 +184,8 @@ impl Gateway {
     /// 407 or 401 with challenges, or 400 where no challenge helps.
     ///
     /// Source: RFC 9110 sections 11.4, 15.5.2 and 15.5.8.
-    fn reject(&self, exchange: &Exchange<'_>, rejection: Rejection) -> Result<Response<Body>, Error> {
+    fn reject(&self, exchange: &mut Exchange<'_>, rejection: Rejection) -> Result<Response<Body>, Error> {
+        exchange.record.reason = rejection.outcome.as_str();
         match rejection.answer {
             Answer::Challenge(challenges) if challenges.is_empty() => Err(Error::Internal("no challenge to offer")),
             Answer::Challenge(challenges) => {

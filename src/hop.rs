@@ -175,6 +175,24 @@ pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> Heade
     fields
 }
 
+/// Fields that belong to one exchange and are therefore never kept in a stored response.
+const EXCHANGE_FIELDS: [HeaderName; 3] =
+    [HeaderName::from_static("authentication-info"), header::WWW_AUTHENTICATE, header::SET_COOKIE];
+
+/// Gives the asker of a validation what the origin said to it alone, where the stored response has no
+/// such field.
+///
+/// Source: RFC 9110 sections 11.6.1 and 11.6.3.
+pub fn add_exchange_fields(fields: &mut HeaderMap, not_modified: &HeaderMap) {
+    for name in &EXCHANGE_FIELDS {
+        if !fields.contains_key(name) {
+            for line in not_modified.get_all(name) {
+                fields.append(name, line.clone());
+            }
+        }
+    }
+}
+
 /// Removes `Content-Length` where a status cannot have content, so that no recipient waits for any.
 ///
 /// Source: RFC 9110 section 8.6, RFC 9112 section 6.3.

@@ -17,6 +17,10 @@ fn tagged(cache_control: &str) -> Reply {
     reply(200).field("cache-control", cache_control).field("etag", "\"v1\"")
 }
 
+fn confirmed(cache_control: &str) -> Reply {
+    reply(304).field("cache-control", cache_control).field("etag", "\"v1\"")
+}
+
 /// RFC 9111 sections 3.2 and 4.3.4: the fields of the 304 replace their namesakes, those of the stored form stay.
 #[tokio::test]
 async fn n046_a_304_freshens_the_stored_fields() {
@@ -239,4 +243,56 @@ async fn t51_a_validation_that_breaks_off_obeys_must_revalidate() {
         assert_eq!(gateway.anonymous().get("/x").await.status, status, "{directives}");
         gateway.metric_is("vouchsafe_validations_total", &[("outcome", "unreachable")], 1.0).await;
     }
+}
+
+/// RFC 9110 section 11.6.3: what the origin says to one asker in a 304 reaches that asker and nobody else.
+#[tokio::test]
+async fn n026_fields_of_one_exchange_reach_the_asker_of_a_validation_alone() {
+    let clock = test_clock();
+    let update = confirmed("public, max-age=10").field("authentication-info", "nextnonce=\"n\"");
+    let origin = Origin::script([tagged("public, max-age=10").body("abc"), update]).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let (alice, bob) = (gateway.anonymous().authorization("Digest alice"), gateway.anonymous().authorization("Digest bob"));
+    alice.get("/x").await;
+    clock.advance(secs(20));
+    let validated = bob.get("/x").await;
+    assert_eq!((validated.detail(), validated.field("authentication-info")), (Some("validated"), Some("nextnonce=\"n\"")));
+    let hit = alice.get("/x").await;
+    assert_eq!((hit.hit(), hit.field("authentication-info")), (true, None));
+}
+
+/// RFC 9111 section 3.5: a policy that never stores for credentials does not make their validations evict.
+#[tokio::test]
+async fn n055_a_validation_by_credentials_leaves_an_anonymous_entry_under_a_strict_policy() {
+    let clock = test_clock();
+    let origin = Origin::serving(|seen| {
+        let is_known = seen.field("if-none-match") == Some("\"v1\"");
+        if is_known { reply(304).field("etag", "\"v1\"") } else { tagged("max-age=10").body("abc") }
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).policy("authorization = \"never\"").start().await;
+    gateway.anonymous().get("/x").await;
+    clock.advance(secs(20));
+    assert_eq!(gateway.anonymous().authorization("Bearer alice").get("/x").await.text(), "abc");
+    let later = gateway.anonymous().get("/x").await;
+    assert_eq!((later.detail(), later.fwd_status()), (Some("validated"), Some("304")), "the entry was kept");
+}
+
+/// RFC 9111 section 4.2.3: the time that the origin takes to confirm is part of the answer's age.
+#[tokio::test]
+async fn n061_a_slow_validation_tells_its_age_as_of_the_answer() {
+    let clock = test_clock();
+    let gate = support::Gate::new();
+    let update = confirmed("max-age=100").field("age", "7");
+    let origin = Origin::script([tagged("max-age=10").body("abc"), update.gate(&gate)]).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let client = gateway.anonymous();
+    client.get("/x").await;
+    clock.advance(secs(20));
+    let (validated, ()) = tokio::join!(client.get("/x"), async {
+        gate.wait_reached().await;
+        clock.advance(secs(5));
+        gate.open();
+    });
+    assert_eq!((validated.age(), validated.ttl()), (Some(12), Some(88)), "the 304's age, and five seconds of waiting");
 }

@@ -73,11 +73,14 @@ pub(super) async fn pump(transfer: Arc<Transfer>, mut body: UpstreamBody, fill: 
         match poll_fn(|cx| body.poll_frame(cx)).await {
             Some(Ok(frame)) => {
                 let Ok(chunk) = frame.into_data() else { continue };
-                in_flight.add(chunk.len() as u64);
-                if fill.is_some() && transfer.received() + chunk.len() as u64 > most {
+                let is_too_large = transfer.received() + chunk.len() as u64 > most;
+                if fill.is_some() && is_too_large {
                     fill = None;
                     transfer.let_go();
                     in_flight.release();
+                }
+                if fill.is_some() {
+                    in_flight.add(chunk.len() as u64);
                 }
                 if body.is_end_stream() {
                     commit(&transfer, fill.take(), Some(chunk.clone()));

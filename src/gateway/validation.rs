@@ -112,13 +112,16 @@ impl Gateway {
         let status = CacheStatus {
             fwd: exchange.behind_cache.and_then(|status| status.fwd),
             fwd_status: Some(StatusCode::NOT_MODIFIED.as_u16()),
-            ttl: reply::ttl(&head, exchange.now),
+            ttl: reply::ttl(&head, arrived.response_time),
             detail: Some(detail),
             ..CacheStatus::default()
         };
         let via = self.pseudonym.via(http::Version::HTTP_11);
         let validated = Chosen { stored: chosen.stored, head, is_stale: false };
-        reply::stored(&validated, Shown::Validated { is_aged }, &exchange.reply_asked(&via), status)
+        let asked = reply::Asked { now: arrived.response_time, ..exchange.reply_asked(&via) };
+        let mut response = reply::stored(&validated, Shown::Validated { is_aged }, &asked, status);
+        hop::add_exchange_fields(response.headers_mut(), &fresh);
+        response
     }
 
     /// Freshens the entry, leaves it, or drops it, as the rules say of the merged fields.
@@ -140,11 +143,14 @@ impl Gateway {
                     self.memory.remove(key.hash(), &chosen.stored);
                     return None;
                 }
-                chosen.stored.freshen(head);
-                Some(chosen.stored.head())
+                Some(chosen.stored.freshen(head))
             }
             Err(NotStored::RequestNoStore | NotStored::SetCookie) => None,
-            Err(NotStored::NoPermit | NotStored::SecondKey) if !chosen.head.credentialed && filler.credentials.any => None,
+            Err(NotStored::NoPermit | NotStored::SecondKey | NotStored::Policy)
+                if !chosen.head.credentialed && filler.credentials.any =>
+            {
+                None
+            }
             Err(_) => {
                 self.memory.remove(key.hash(), &chosen.stored);
                 None
@@ -169,10 +175,12 @@ impl Gateway {
         }
         tracing::warn!(id = %format_id(exchange.record.id), error = %cause, "origin did not answer, serving stale");
         exchange.note_cache(CacheResult::Stale, "disconnected");
-        let status =
-            CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some("disconnected"), ..CacheStatus::default() };
+        // The wait for the origin counts: the answer tells its age as of now.
+        let now = self.clock.now();
+        let status = CacheStatus { ttl: reply::ttl(&chosen.head, now), detail: Some("disconnected"), ..CacheStatus::default() };
         let via = self.pseudonym.via(http::Version::HTTP_11);
-        Ok(reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status))
+        let asked = reply::Asked { now, ..exchange.reply_asked(&via) };
+        Ok(reply::stored(chosen, Shown::Reused, &asked, status))
     }
 }
 

@@ -61,11 +61,14 @@ impl StoredResponse {
         self.head.load_full()
     }
 
-    /// Puts a freshened head in place, without touching the store's index.
+    /// Puts a freshened head in place, without touching the store's index, and gives it back: what
+    /// another validation puts there meanwhile is not this one's answer.
     ///
     /// Source: RFC 9111 section 4.3.4.
-    pub fn freshen(&self, head: Head) {
-        self.head.store(Arc::new(head));
+    pub fn freshen(&self, head: Head) -> Arc<Head> {
+        let head = Arc::new(head);
+        self.head.store(Arc::clone(&head));
+        head
     }
 
     /// The fields that its `Vary` names.

@@ -82,7 +82,7 @@ pub(super) fn compute_hash(algorithm: DigestAlgorithm, parts: &[&[u8]]) -> HexHa
     }
 }
 
-fn hash_parts<D: ::digest::Digest>(parts: &[&[u8]]) -> HexHash {
+fn hash_parts<D: sha2::Digest>(parts: &[&[u8]]) -> HexHash {
     let mut hasher = D::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {

@@ -1,7 +1,7 @@
 //! The client's half of Digest (RFC 7616), with every parameter open to abuse.
 
-use digest::Digest as _;
 use md5::Md5;
+use sha2::Digest as _;
 use sha2::{Sha256, Sha512_256};
 
 use super::answer::{Answer, split_outside_quotes};

@@ -18,11 +18,11 @@ use crate::cache::ForwardReason;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::precondition::{is_not_modified, not_modified_fields};
-use crate::cache::rules::range::{self, Part};
-use crate::cache::store::Reader;
 use crate::fields::{http_date, list_members};
+use crate::keyed::Keyed;
 
 mod problem;
+mod representation;
 
 pub use problem::{Context, challenge, error};
 
@@ -113,6 +113,10 @@ pub struct Asked<'a> {
     pub now: SystemTime,
     /// Our `Via` member.
     pub via: &'a HeaderValue,
+    /// Makes a boundary between parts that nobody who wrote the content could know.
+    pub keyed: &'a Keyed,
+    /// Number of the exchange: no two answers have the same boundary.
+    pub id: u64,
 }
 
 /// Which of a stored response's fields are shown, and how old it says it is.
@@ -138,7 +142,7 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
     let mut response = if is_not_modified(asked.method, asked.fields, head) {
         not_modified(fields)
     } else {
-        representation(chosen, fields, asked)
+        representation::representation(chosen, fields, asked)
     };
     let map = response.headers_mut();
     let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
@@ -156,59 +160,6 @@ fn not_modified(fields: &HeaderMap) -> Response<Body> {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     *response.headers_mut() = not_modified_fields(fields);
     response
-}
-
-/// The whole representation, a part of it, or 416.
-///
-/// Source: RFC 9110 sections 14.2, 15.3.7 and 15.5.17.
-fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Response<Body> {
-    let length = chosen.stored.content().length();
-    let part = range::select(asked.method, asked.fields, &chosen.head, length);
-    let mut map = fields.clone();
-    let (status, body, length) = match part {
-        Part::Whole => (chosen.head.status, Reader::whole(chosen.stored.clone()), length),
-        Part::Range { first, last } => {
-            (StatusCode::PARTIAL_CONTENT, Reader::part(chosen.stored.clone(), first, last), last - first + 1)
-        }
-        Part::NotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Reader::part(chosen.stored.clone(), 0, 0), 0),
-    };
-    if let Some(content_range) = range::content_range(part, chosen.stored.content().length()) {
-        map.insert(header::CONTENT_RANGE, content_range);
-    }
-    if part == Part::NotSatisfiable {
-        forbid_reuse(&mut map);
-    }
-    if may_have_content(status) {
-        map.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    let is_bodiless = asked.method == Method::HEAD || length == 0 || part == Part::NotSatisfiable;
-    let mut response = Response::new(if is_bodiless { Body::Empty } else { Body::Stored(body) });
-    *response.status_mut() = status;
-    *response.headers_mut() = map;
-    response
-}
-
-/// A 416 says nothing about the representation: with the stored directives a cache on the way could
-/// store it and give it to who asks for the whole.
-///
-/// Source: RFC 9111 section 3, RFC 9110 section 15.5.17.
-fn forbid_reuse(fields: &mut HeaderMap) {
-    let describing = |name: &HeaderName| name.as_str().ends_with("cache-control") || DESCRIBING.contains(name);
-    let names: Vec<HeaderName> = fields.keys().filter(|name| describing(name)).cloned().collect();
-    for name in names {
-        fields.remove(name);
-    }
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-/// Fields of a 200 that a 416 does not carry; its validators stay, they tell which bytes were meant.
-///
-/// Source: RFC 9110 sections 8 and 15.5.17.
-const DESCRIBING: [HeaderName; 4] = [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_TYPE, header::EXPIRES];
-
-/// Source: RFC 9110 section 6.4.1.
-fn may_have_content(status: StatusCode) -> bool {
-    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
 /// An origin's response on its way to the client.

@@ -97,7 +97,8 @@ impl<'g> Exchange<'g> {
 
     /// What an answer from a stored response depends on.
     pub(super) fn reply_asked<'a>(&'a self, via: &'a HeaderValue) -> reply::Asked<'a> {
-        reply::Asked { method: &self.method, fields: &self.fields, now: self.now, via }
+        let (keyed, id) = (&self.gateway.keyed, self.record.id);
+        reply::Asked { method: &self.method, fields: &self.fields, now: self.now, via, keyed, id }
     }
 
     /// What an answer of our own depends on.

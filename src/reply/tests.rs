@@ -12,7 +12,8 @@ const STATUS: CacheStatus = CacheStatus { fwd: None, fwd_status: None, ttl: None
 fn answer_to(head: Head, method: &Method, request: Lines<'_>, shown: Shown, now: SystemTime) -> Response<Body> {
     let stored = crate::cache::tests::stored(head);
     let chosen = Chosen { head: stored.head(), stored, is_stale: false };
-    super::stored(&chosen, shown, &Asked { method, fields: &fields(request), now, via: &VIA }, STATUS)
+    let keyed = Keyed::random().unwrap();
+    super::stored(&chosen, shown, &Asked { method, fields: &fields(request), now, via: &VIA, keyed: &keyed, id: 1 }, STATUS)
 }
 
 fn get(head: Head, request: Lines<'_>) -> Response<Body> {
@@ -154,7 +155,7 @@ fn a_stored_length_is_that_of_the_stored_bytes() {
     let response = super::stored(
         &chosen,
         Shown::Reused,
-        &Asked { method: &Method::GET, fields: &fields(&[]), now: at(1), via: &VIA },
+        &Asked { method: &Method::GET, fields: &fields(&[]), now: at(1), via: &VIA, keyed: &Keyed::random().unwrap(), id: 1 },
         STATUS,
     );
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
@@ -278,4 +279,36 @@ fn n034_an_error_echoes_nothing_and_names_the_request_by_its_id() {
 fn n121_a_tunnel_opens_without_length() {
     let response = tunnel_opened();
     assert_eq!((response.status(), response.headers().len()), (StatusCode::OK, 0));
+}
+
+#[test]
+fn n130_several_ranges_are_parts_between_boundaries() {
+    let response = get(entry(&[], FULL), &[("range", "bytes=0-1, -2, 4-6")]);
+    let map = response.headers().clone();
+    assert_eq!((response.status(), map.contains_key("content-range")), (StatusCode::PARTIAL_CONTENT, false));
+    for name in ["date", "cache-control", "etag", "expires", "content-location", "vary"] {
+        assert!(map.contains_key(name), "{name}");
+    }
+    let boundary = map["content-type"].to_str().unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
+    assert_eq!(boundary.len(), 32);
+    let length: usize = map["content-length"].to_str().unwrap().parse().unwrap();
+    let text = content(response);
+    let part = |range: &str, bytes: &str| {
+        format!("--{boundary}\r\nContent-Type: text/a\r\nContent-Range: bytes {range}/10\r\n\r\n{bytes}\r\n")
+    };
+    let expected = [part("0-1", "01"), part("8-9", "89"), part("4-6", "456"), format!("--{boundary}--\r\n")].concat();
+    assert_eq!((text.as_str(), length), (expected.as_str(), expected.len()));
+}
+
+#[test]
+fn n130_a_part_without_a_type_states_none_and_one_part_is_no_multipart() {
+    let head = || entry(&[], &[("cache-control", "max-age=60"), DATE, ("etag", "\"a\"")]);
+    let text = content(get(head(), &[("range", "bytes=0-0,9-9")]));
+    assert!(!text.to_ascii_lowercase().contains("content-type") && text.contains("\r\nContent-Range: bytes 9-9/10\r\n\r\n9"));
+    let joined = get(head(), &[("range", "bytes=5-5,2-4,99-")]);
+    assert_eq!(
+        (joined.status(), joined.headers()["content-range"].as_bytes()),
+        (StatusCode::PARTIAL_CONTENT, &b"bytes 2-5/10"[..])
+    );
+    assert_eq!(content(joined), "2345");
 }

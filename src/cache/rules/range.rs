@@ -1,11 +1,11 @@
-//! A part of a stored response.
+//! Which part of a representation a request asks for.
 //!
 //! RFC 9110 section 14 (ranges), section 13.1.5 (If-Range), sections 15.3.7 and 15.5.17.
 //!
 //! # Deviations
 //!
-//! - A request for several ranges gets the whole representation (RFC 9110 section 14.2 lets a server
-//!   ignore `Range`).
+//! - `Range` is ignored when it names more than [`MOST_RANGES`] ranges or when more than two of them
+//!   overlap (RFC 9110 section 14.2 suggests both); ranges that overlap or adjoin become one.
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
@@ -14,19 +14,53 @@ use super::validate::strong_match;
 use crate::cache::entry::Head;
 use crate::fields::{parse_http_date, trim_ows};
 
-/// What a request asks of a representation of known length.
+/// Ranges that one request may name.
+pub const MOST_RANGES: usize = 6;
+
+/// Bytes of a representation, by their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte position.
+    pub first: u64,
+    /// Last byte position, included; never before the first.
+    pub last: u64,
+}
+
+impl Span {
+    /// Bytes in it.
+    #[must_use]
+    pub fn length(self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+
+    /// Whether the other lies inside.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// One span of both, if no byte is missing between them.
+    #[must_use]
+    pub fn join(self, other: Self) -> Option<Self> {
+        let adjoins = self.first <= other.last.saturating_add(1) && other.first <= self.last.saturating_add(1);
+        adjoins.then(|| Self { first: self.first.min(other.first), last: self.last.max(other.last) })
+    }
+}
+
+/// What a request asks of a representation of known length.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All of it.
     Whole,
-    /// These bytes, first and last included.
-    Range {
-        /// First byte position.
-        first: u64,
-        /// Last byte position.
-        last: u64,
-    },
-    /// A range outside it: 416.
+    /// These bytes.
+    Range(Span),
+    /// At least two spans, in the order of the request, that neither overlap nor adjoin.
+    Ranges(Vec<Span>),
+    /// Only ranges outside it: 416.
     NotSatisfiable,
 }
 
@@ -70,42 +104,91 @@ fn if_range_holds(request: &HeaderMap, stored: &Head) -> bool {
     is_strong && parse_http_date(condition, now).is_some_and(|since| Some(since) == modified)
 }
 
-/// ABNF: `ranges-specifier = range-unit "=" range-set`; one `int-range` or `suffix-range` of bytes.
+/// ABNF: `ranges-specifier = range-unit "=" range-set`, `range-set = 1#range-spec`, of bytes.
 ///
-/// What does not parse is ignored (RFC 9110 section 14.2).
-fn parse(value: &[u8], length: u64) -> Part {
+/// What does not parse, or asks for too much, is ignored (RFC 9110 section 14.2).
+pub(super) fn parse(value: &[u8], length: u64) -> Part {
     let Some(set) = std::str::from_utf8(value).ok().and_then(strip_unit) else { return Part::Whole };
-    let Some((first, last)) = set.split_once('-') else { return Part::Whole };
-    match (position(first), position(last)) {
-        (Some(Some(first)), Some(last)) => {
-            if last.is_some_and(|last| last < first) {
-                return Part::Whole;
-            }
-            if first >= length {
-                return Part::NotSatisfiable;
-            }
-            Part::Range { first, last: last.unwrap_or(u64::MAX).min(length - 1) }
-        }
-        (Some(None), Some(Some(suffix))) => {
-            if suffix == 0 {
-                return Part::NotSatisfiable;
-            }
-            // Any suffix of nothing is satisfiable and is all of it (RFC 9110 section 14.1.2); no
-            // Content-Range could say so.
-            if length == 0 {
-                return Part::Whole;
-            }
-            Part::Range { first: length.saturating_sub(suffix), last: length - 1 }
-        }
-        _ => Part::Whole,
+    // RFC 9110 section 5.6.1.2: a reasonable number of empty members is ignored.
+    if set.split(',').count() > 2 * MOST_RANGES {
+        return Part::Whole;
+    }
+    let members = set.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty());
+    let Some(wanted) = members.map(|member| range_spec(member, length)).collect::<Option<Vec<_>>>() else {
+        return Part::Whole;
+    };
+    let takes_all = wanted.contains(&Wanted::AllOfNothing);
+    if wanted.is_empty() || wanted.len() > MOST_RANGES || takes_all {
+        return Part::Whole;
+    }
+    let spans: Vec<Span> =
+        wanted.into_iter().filter_map(|wanted| if let Wanted::Bytes(span) = wanted { Some(span) } else { None }).collect();
+    if overlapping(&spans) > 2 {
+        return Part::Whole;
+    }
+    let spans = coalesce(spans);
+    match *spans {
+        [] => Part::NotSatisfiable,
+        [span] => Part::Range(span),
+        _ => Part::Ranges(spans),
     }
 }
 
-/// `bytes=` in any case; several ranges are not for us.
+/// `bytes=` in any case.
 fn strip_unit(value: &str) -> Option<&str> {
     let (unit, set) = value.split_once('=')?;
-    let set = set.trim_matches([' ', '\t']);
-    (unit.eq_ignore_ascii_case("bytes") && !set.contains(',')).then_some(set)
+    unit.eq_ignore_ascii_case("bytes").then_some(set)
+}
+
+/// One valid range of a request, against a length.
+#[derive(PartialEq, Eq)]
+enum Wanted {
+    Bytes(Span),
+    /// A suffix of nothing: satisfiable, and all of it; no `Content-Range` could say so.
+    AllOfNothing,
+    Outside,
+}
+
+/// ABNF: `int-range = first-pos "-" [ last-pos ]`, `suffix-range = "-" suffix-length`; `None`: neither.
+///
+/// Source: RFC 9110 sections 14.1.1 and 14.1.2.
+fn range_spec(text: &str, length: u64) -> Option<Wanted> {
+    let (first, last) = text.split_once('-')?;
+    let end = length.checked_sub(1);
+    Some(match (position(first)?, position(last)?) {
+        (Some(first), Some(last)) if last < first => return None,
+        (Some(first), last) => match end {
+            Some(end) if first <= end => Wanted::Bytes(Span { first, last: last.unwrap_or(end).min(end) }),
+            _ => Wanted::Outside,
+        },
+        (None, Some(0)) => Wanted::Outside,
+        (None, Some(suffix)) => {
+            end.map_or(Wanted::AllOfNothing, |last| Wanted::Bytes(Span { first: length.saturating_sub(suffix), last }))
+        }
+        (None, None) => return None,
+    })
+}
+
+/// How many of the spans overlap another one.
+fn overlapping(spans: &[Span]) -> usize {
+    let overlaps_another =
+        |(at, span): &(usize, &Span)| spans.iter().enumerate().any(|(other_at, other)| other_at != *at && span.overlaps(*other));
+    spans.iter().enumerate().filter(overlaps_another).count()
+}
+
+/// The same bytes as spans that neither overlap nor adjoin, each in the place of its first part.
+///
+/// Source: RFC 9110 section 15.3.7.2.
+fn coalesce(spans: Vec<Span>) -> Vec<Span> {
+    let mut apart: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        let adjoins = |other: &Span| other.join(span).is_some();
+        let place = apart.iter().position(adjoins).unwrap_or(apart.len());
+        let (joined, mut rest): (Vec<Span>, Vec<Span>) = apart.into_iter().partition(adjoins);
+        rest.insert(place, joined.into_iter().fold(span, |sum, other| sum.join(other).unwrap_or(sum)));
+        apart = rest;
+    }
+    apart
 }
 
 /// `None`: not a position. `Some(None)`: left out. Beyond `u64` counts as its largest value.
@@ -116,17 +199,25 @@ fn position(text: &str) -> Option<Option<u64>> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| Some(text.parse().unwrap_or(u64::MAX)))
 }
 
-/// The value of `Content-Range` for a part, or for a range that cannot be satisfied.
+/// The value of `Content-Range` for these bytes of a representation of this length.
 ///
 /// Source: RFC 9110 section 14.4.
 #[must_use]
-pub fn content_range(part: Part, length: u64) -> Option<HeaderValue> {
-    let text = match part {
-        Part::Whole => return None,
-        Part::Range { first, last } => format!("bytes {first}-{last}/{length}"),
-        Part::NotSatisfiable => format!("bytes */{length}"),
-    };
-    HeaderValue::try_from(text).ok()
+pub fn content_range(span: Span, complete: u64) -> HeaderValue {
+    written(format!("bytes {}-{}/{complete}", span.first, span.last))
+}
+
+/// The value of `Content-Range` when no range can be satisfied.
+///
+/// Source: RFC 9110 section 15.5.17.
+#[must_use]
+pub fn unsatisfied_range(complete: u64) -> HeaderValue {
+    written(format!("bytes */{complete}"))
+}
+
+/// Digits and the like always make a field value; the fallback states nothing.
+fn written(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("bytes */*"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,6 @@ mod stored;
 pub mod transfer;
 
 pub use memory::Memory;
-pub use reader::Reader;
+pub use reader::{Piece, Reader};
 pub use stored::{Content, Slot, StoredResponse};
 pub use transfer::Transfer;

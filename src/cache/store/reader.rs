@@ -1,5 +1,6 @@
 //! Reads stored content, or content that is being stored, at its own pace.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,6 +15,13 @@ use crate::body::BodyError;
 pub enum Reader {
     /// A part of complete content.
     Stored(StoredReader),
+    /// Parts of complete content with text between them, one after the other.
+    Pieces {
+        /// What is still to be read.
+        pieces: VecDeque<Piece>,
+        /// Bytes in them.
+        remaining: u64,
+    },
     /// A running transfer, with its length if the origin stated one.
     Running {
         /// Where the chunks come from.
@@ -21,6 +29,15 @@ pub enum Reader {
         /// Bytes still to come, if known.
         remaining: Option<u64>,
     },
+}
+
+/// A piece of a composed content.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes of our own.
+    Text(Bytes),
+    /// Bytes of a stored response.
+    Part(StoredReader),
 }
 
 /// A part of a stored response's content.
@@ -44,9 +61,22 @@ impl Reader {
     /// The bytes from `first` to `last` inclusive; positions outside the content are cut off.
     #[must_use]
     pub fn part(stored: Arc<StoredResponse>, first: u64, last: u64) -> Self {
+        Self::Stored(Self::stored_part(stored, first, last))
+    }
+
+    /// The same as a piece of something larger.
+    #[must_use]
+    pub fn stored_part(stored: Arc<StoredResponse>, first: u64, last: u64) -> StoredReader {
         let length = stored.content().length();
         let end = last.saturating_add(1).min(length);
-        Self::Stored(StoredReader { stored, next_chunk: 0, skip: first, remaining: end.saturating_sub(first) })
+        StoredReader { stored, next_chunk: 0, skip: first, remaining: end.saturating_sub(first) }
+    }
+
+    /// Pieces in this order.
+    #[must_use]
+    pub fn pieces(pieces: VecDeque<Piece>) -> Self {
+        let remaining = pieces.iter().map(Piece::length).sum();
+        Self::Pieces { pieces, remaining }
     }
 
     /// A running transfer.
@@ -59,6 +89,11 @@ impl Reader {
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         match self {
             Self::Stored(reader) => Poll::Ready(reader.next().map(Ok)),
+            Self::Pieces { pieces, remaining } => {
+                let chunk = next_of(pieces);
+                *remaining = remaining.saturating_sub(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
+                Poll::Ready(chunk.map(Ok))
+            }
             Self::Running { transfer, remaining } => {
                 let chunk = transfer.poll_chunk(cx);
                 if let (Poll::Ready(Some(Ok(chunk))), Some(remaining)) = (&chunk, remaining) {
@@ -74,6 +109,7 @@ impl Reader {
     pub fn is_at_end(&self) -> bool {
         match self {
             Self::Stored(reader) => reader.remaining == 0,
+            Self::Pieces { remaining, .. } => *remaining == 0,
             Self::Running { transfer, .. } => transfer.is_at_end(),
         }
     }
@@ -83,7 +119,32 @@ impl Reader {
     pub fn remaining(&self) -> Option<u64> {
         match self {
             Self::Stored(reader) => Some(reader.remaining),
+            Self::Pieces { remaining, .. } => Some(*remaining),
             Self::Running { remaining, .. } => *remaining,
+        }
+    }
+}
+
+/// The next chunk of these pieces; used up ones go.
+fn next_of(pieces: &mut VecDeque<Piece>) -> Option<Bytes> {
+    while let Some(piece) = pieces.front_mut() {
+        let chunk = match piece {
+            Piece::Text(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
+            Piece::Part(reader) => reader.next(),
+        };
+        if chunk.is_some() {
+            return chunk;
+        }
+        pieces.pop_front();
+    }
+    None
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Part(reader) => reader.remaining,
         }
     }
 }

@@ -15,6 +15,7 @@ pub struct Keyed {
 
 /// A keyed hash under construction; every part is length-prefixed, so that no two lists of parts
 /// collide by moving a boundary.
+#[derive(Clone)]
 pub struct KeyedHash(SipHasher24);
 
 impl std::fmt::Debug for Keyed {

@@ -82,6 +82,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         min_ttl,
         max_ttl,
         max_stale_disconnected,
+        vary_normalise,
         vary_limit: _,
         ignore_request_cache_control,
     } = policy;
@@ -90,7 +91,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
     (&credentials.query, &credentials.cookies).hash(&mut hash);
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
     (default_ttl, heuristic, min_ttl, max_ttl, max_stale_disconnected).hash(&mut hash);
-    ignore_request_cache_control.hash(&mut hash);
+    (vary_normalise, ignore_request_cache_control).hash(&mut hash);
     hash.finish()
 }
 
@@ -243,6 +244,7 @@ mod tests {
             Policy { min_ttl: hour, ..base.clone() },
             Policy { max_ttl: hour, ..base.clone() },
             Policy { max_stale_disconnected: hour, ..base.clone() },
+            Policy { vary_normalise: false, ..base.clone() },
             Policy { ignore_request_cache_control: true, ..base },
         ];
         let mut seen = vec![fingerprint];

@@ -208,7 +208,7 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
     let found = mistakes(&format!("{LISTENER}proxy_protocol = true"));
     assert_eq!(found, "v.toml:6:18: listener[0].proxy_protocol: not in this version; expected false, found true");
     let accepted = "proxy_protocol = false\n[forward]\nparent_authorization = \"none\"\n[[policy]]\nname = \"p\"\npartition = \"none\"\n\
-         stale_while_revalidate = \"0s\"\nstale_if_error = \"0s\"\nquery = \"all\"\nshare_validations = false\nvary_normalise = false\n";
+         stale_while_revalidate = \"0s\"\nstale_if_error = \"0s\"\nquery = \"all\"\nshare_validations = false\n";
     assert_eq!(below(accepted), "");
 }
 
@@ -454,7 +454,8 @@ cache
     set-cookie    refuse
     credentials   Authorization; query access_token
     lifetimes     default 0s, heuristic on, from 0s to 1d; stale when disconnected up to 1h
-    requests      directives obeyed: all; variants of one key: 64
+    requests      directives obeyed: all
+    variants      languages and codings by meaning; of one key: 64
 log
   json; access log on standard error
 limits

@@ -93,7 +93,7 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
 
 fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
     let Some(slot) = slot else { return Decision::Forward(ForwardReason::UriMiss) };
-    let Some((stored, head)) = select_variant(slot, asked.fields, keyed) else {
+    let Some((stored, head)) = select_variant(slot, asked.fields, keyed, policy.settings.vary_normalise) else {
         return Decision::Forward(ForwardReason::VaryMiss);
     };
     let chosen = |is_stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), is_stale };
@@ -110,7 +110,7 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
 /// that omits it.
 ///
 /// Source: RFC 9111 section 4.1, and section 4 for the newest by `Date`.
-fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
+fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed, normalises: bool) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
     // Variants of one key usually name the same fields: one fingerprint then serves them all.
     let mut known: Option<(&[HeaderName], u128)> = None;
     let mut matching = slot.variants().iter().filter(|stored| {
@@ -118,7 +118,7 @@ fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed) -> Option<(Ar
         let wanted = match known {
             _ if names.is_empty() => return true,
             Some((same, wanted)) if same == names => wanted,
-            _ => vary::fingerprint(keyed, names, request),
+            _ => vary::fingerprint(keyed, names, request, normalises),
         };
         known = Some((names, wanted));
         wanted == stored.variant()

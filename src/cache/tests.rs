@@ -129,7 +129,7 @@ pub(crate) fn stored_for(head: Head, keyed: &Keyed, request: Lines<'_>) -> Arc<S
     let (first, second) = CONTENT.split_at(4);
     let content = Content::new(vec![first.into(), second.into()]);
     let names = vary::names(&head.fields).unwrap();
-    let variant = vary::fingerprint(keyed, &names, &fields(request));
+    let variant = vary::fingerprint(keyed, &names, &fields(request), true);
     Arc::new(StoredResponse::new(head, names, variant, content))
 }
 

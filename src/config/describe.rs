@@ -210,7 +210,9 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
         ),
     );
     let directives = if policy.ignore_request_cache_control { "only no-store and only-if-cached" } else { "all" };
-    page.detail("requests", &format!("directives obeyed: {directives}; variants of one key: {}", policy.vary_limit));
+    page.detail("requests", &format!("directives obeyed: {directives}"));
+    let by = if policy.vary_normalise { "languages and codings by meaning" } else { "every field as spelled" };
+    page.detail("variants", &format!("{by}; of one key: {}", policy.vary_limit));
 }
 
 /// Every limit that is not at its default.

@@ -53,6 +53,8 @@ pub(super) struct Exchange<'g> {
     pub(super) now: SystemTime,
     pub(super) directives: RequestDirectives,
     pub(super) credentials: RequestCredentials,
+    /// The policy compares languages and codings by meaning.
+    normalises: bool,
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Record,
@@ -80,6 +82,7 @@ impl<'g> Exchange<'g> {
             upgrade,
             now,
             credentials: RequestCredentials::default(),
+            normalises: false,
             behind_cache: None,
             record,
         }
@@ -123,6 +126,7 @@ impl<'g> Exchange<'g> {
     /// Source: RFC 9111 sections 3.5 and 5.2.1.
     pub(super) fn note_policy(&mut self, permit: &Permit, policy: &CompiledPolicy) {
         self.credentials = request_credentials(&self.fields, permit.target().query(), &policy.settings.credentials);
+        self.normalises = policy.settings.vary_normalise;
         if policy.settings.ignore_request_cache_control {
             self.directives = std::mem::take(&mut self.directives).only_binding();
         }
@@ -176,7 +180,7 @@ impl<'g> Exchange<'g> {
         self.record.response = Some(Arc::new(ResponseFields::of(fields)));
         self.record.vary_hash = vary::names(fields)
             .filter(|names| !names.is_empty())
-            .map(|names| vary::fingerprint(&self.gateway.keyed, &names, &self.fields));
+            .map(|names| vary::fingerprint(&self.gateway.keyed, &names, &self.fields, self.normalises));
     }
 
     /// Ties the record to the end of the answer's content.

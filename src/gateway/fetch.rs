@@ -229,7 +229,7 @@ impl Gateway {
         let fill = Fill {
             memory: Arc::clone(&self.memory),
             key: key.to_stored(),
-            variant: vary::fingerprint(&self.keyed, &vary_names, &exchange.fields),
+            variant: vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise),
             variants: way.policy.settings.vary_limit,
             vary_names,
             head,

@@ -8,6 +8,7 @@ pub mod directives;
 pub mod freshness;
 pub mod invalidate;
 pub mod precondition;
+pub mod preference;
 pub mod range;
 pub mod reuse;
 pub mod storable;

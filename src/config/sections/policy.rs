@@ -60,6 +60,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     section.set("authorization", &mut policy.authorization, |v| v.word(&AUTHORIZATION_WORDS));
     section.set("anonymous_entries", &mut policy.anonymous_entries, |v| v.word(&ANONYMOUS_WORDS));
     section.set("set_cookie", &mut policy.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
+    section.set("vary_normalise", &mut policy.vary_normalise, |v| v.flag());
     section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
     section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());
     read_lifetimes(&mut section, &mut policy);
@@ -110,7 +111,7 @@ fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
 }
 
 /// Keys of later versions; the value that changes nothing is accepted. This version never shares a
-/// validation and normalises nothing of `Vary` but white space, whatever the last two say.
+/// validation, whatever the last one says.
 fn refuse_later_keys(section: &mut Section<'_>) {
     section.refuse_unless("partition", "\"none\"");
     section.refuse_unless("stale_while_revalidate", "\"0s\"");
@@ -118,7 +119,6 @@ fn refuse_later_keys(section: &mut Section<'_>) {
     section.refuse_unless("query", "\"all\"");
     let mut accepted = true;
     section.set("share_validations", &mut accepted, |v| v.flag());
-    section.set("vary_normalise", &mut accepted, |v| v.flag());
 }
 
 /// The names that routes may refer to, in the order of the policies.

@@ -49,6 +49,8 @@ pub struct Policy {
     pub max_ttl: Duration,
     /// How stale a response may answer when the origin cannot be reached.
     pub max_stale_disconnected: Duration,
+    /// `Accept-Language` and `Accept-Encoding` select variants by meaning, not by spelling.
+    pub vary_normalise: bool,
     /// Most variants of one key.
     pub vary_limit: usize,
     /// Request directives other than `no-store` and `only-if-cached` are ignored.
@@ -131,6 +133,7 @@ impl Default for Policy {
             min_ttl: Duration::ZERO,
             max_ttl: Duration::from_secs(86_400),
             max_stale_disconnected: Duration::from_secs(3_600),
+            vary_normalise: true,
             vary_limit: 64,
             ignore_request_cache_control: false,
         }

@@ -10,6 +10,7 @@
 mod exchange;
 mod fetch;
 mod fill;
+mod freshening;
 mod tunnel;
 mod validation;
 
@@ -33,7 +34,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
 use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
-use crate::hop::{Pseudonym, consumed_fields, is_plainly_coded};
+use crate::hop::{self, Pseudonym, consumed_fields, is_plainly_coded};
 use crate::keyed::Keyed;
 use crate::policy::{CompiledPolicy, Policies, Routes};
 use crate::reply::{self, CacheStatus, Shown};
@@ -127,6 +128,10 @@ impl Gateway {
         let permit = self.permit(exchange, principal, target)?;
         if exchange.method == Method::CONNECT {
             return self.tunnel(exchange, &permit).await;
+        }
+        if hop::forwards_left(&exchange.method, &exchange.fields) == Some(0) {
+            exchange.note_cache(CacheResult::None, "max-forwards");
+            return Ok(reply::options(exchange.now));
         }
         let way = self.way(exchange, &permit)?;
         exchange.note_policy(&permit, &way.policy);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use crate::fields::{http_date, list_members, strip_hop_by_hop};
 
@@ -144,6 +144,29 @@ pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> HeaderMap {
     fields
 }
 
+/// How many further hops an OPTIONS request may take; none where the field is absent, repeated or no
+/// number, and for every other method.
+///
+/// ABNF: `Max-Forwards = 1*DIGIT`; greater numbers than 32 bits hold are read as the greatest.
+///
+/// Source: RFC 9110 section 7.6.2.
+#[must_use]
+pub fn forwards_left(method: &Method, fields: &HeaderMap) -> Option<u32> {
+    let mut lines = fields.get_all(header::MAX_FORWARDS).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let text = line.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    (method == Method::OPTIONS).then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+/// Counts this hop; for requests of which [`forwards_left`] is not zero.
+///
+/// Source: RFC 9110 section 7.6.2.
+pub fn spend_forward(method: &Method, fields: &mut HeaderMap) {
+    if let Some(left) = forwards_left(method, fields) {
+        fields.insert(header::MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
+    }
+}
+
 /// Appends the client's address and, unless a trusted peer already said, its scheme and authority.
 fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
     let [_, for_name, host_name, proto_name, ..] = &HOP_REPORTS;
@@ -258,6 +281,25 @@ mod tests {
         assert!(us.is_in(&fields(&[("via", &format!("1.0 fred, {via}, 1.1 p.example"))])));
         assert!(!Pseudonym::new(2).is_in(&fields(&[("via", &via)])));
         assert!(!us.is_in(&fields(&[])));
+    }
+
+    #[test]
+    fn x003_max_forwards_counts_for_options_and_where_it_is_a_number() {
+        for (value, left, onward) in
+            [("0", Some(0), "0"), ("1", Some(1), "0"), ("10", Some(10), "9"), ("99999999999", Some(u32::MAX), "4294967294")]
+        {
+            let mut map = fields(&[("max-forwards", value)]);
+            assert_eq!(forwards_left(&Method::OPTIONS, &map), left, "{value}");
+            assert_eq!(forwards_left(&Method::GET, &map), None, "{value}");
+            spend_forward(&Method::OPTIONS, &mut map);
+            assert_eq!(map.get("max-forwards").unwrap(), onward);
+        }
+        for lines in [&[][..], &[("max-forwards", "")], &[("max-forwards", "+1")], &[("max-forwards", "1, 2")]] {
+            assert_eq!(forwards_left(&Method::OPTIONS, &fields(lines)), None, "{lines:?}");
+        }
+        let mut twice = fields(&[("max-forwards", "0"), ("max-forwards", "1")]);
+        spend_forward(&Method::OPTIONS, &mut twice);
+        assert_eq!(twice.get_all("max-forwards").iter().count(), 2, "not understood, left alone");
     }
 
     #[test]

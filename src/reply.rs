@@ -24,7 +24,7 @@ use crate::keyed::Keyed;
 mod problem;
 mod representation;
 
-pub use problem::{Context, challenge, error};
+pub use problem::{Context, challenge, error, options};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 

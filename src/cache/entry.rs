@@ -9,6 +9,7 @@ use super::rules::age::{AgeBase, age_base};
 use super::rules::authorization::RequestCredentials;
 use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives};
 use super::rules::freshness::{Answered, Lifetime, lifetime};
+use super::rules::groups;
 use super::rules::storable::{Asked, NotStored, storable, stored_fields};
 use super::rules::targeted::select;
 use super::second_key;
@@ -40,6 +41,10 @@ pub struct Head {
     pub age: AgeBase,
     /// Fingerprint of the policy it was stored under.
     pub policy_fingerprint: u64,
+    /// The groups that `Cache-Groups` names (RFC 9875 section 2).
+    pub groups: Box<[Box<str>]>,
+    /// Count of group invalidations when the response was asked for.
+    pub born: u64,
 }
 
 /// Everything about the request that filled an entry which later decisions rest on.
@@ -57,6 +62,10 @@ pub struct Filler<'a> {
     pub consumed: &'a [HeaderName],
     /// RFC 9213 target list of the listener.
     pub targets: &'a [HeaderName],
+    /// The response's `Content-Location` is the request's target URI.
+    pub is_located: bool,
+    /// Count of group invalidations when the request was sent.
+    pub born: u64,
     /// When the request was sent.
     pub request_time: SystemTime,
     /// When the response head came.
@@ -96,6 +105,7 @@ impl Head {
             credentials: filler.credentials,
             consumed: filler.consumed,
             targets: filler.targets,
+            is_located: filler.is_located,
         };
         let permission = storable(&asked, &answered, &policy.settings)?;
         if filler.credentials.any && !second_key::agrees(filler, &answered) {
@@ -114,6 +124,8 @@ impl Head {
             age,
             policy_fingerprint: policy.fingerprint,
             directives: selected.directives,
+            groups: groups::members(received),
+            born: filler.born,
         })
     }
 
@@ -133,7 +145,17 @@ impl Head {
             lifetime: Lifetime { duration: Duration::ZERO, source: super::rules::freshness::LifetimeSource::None },
             age: age_base(received, filler.request_time, filler.response_time),
             policy_fingerprint: stored.policy_fingerprint,
+            groups: Box::default(),
+            born: filler.born,
         }
+    }
+
+    /// The head as it is, but stale from now on.
+    ///
+    /// Source: RFC 9111 section 4.3.5.
+    #[must_use]
+    pub fn without_freshness(&self) -> Self {
+        Self { lifetime: Lifetime { duration: Duration::ZERO, ..self.lifetime }, ..self.clone() }
     }
 
     /// The current age, none when the clock went back (RFC 9111 section 4.2.3).
@@ -169,7 +191,8 @@ impl Head {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let of = |fields: &HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 100).sum::<usize>();
-        of(&self.fields) + of(&self.reusable_fields) + size_of::<Self>()
+        let groups: usize = self.groups.iter().map(|group| group.len() + 16).sum();
+        of(&self.fields) + of(&self.reusable_fields) + groups + size_of::<Self>()
     }
 }
 

@@ -77,6 +77,12 @@ impl StoredKey {
             && self.scheme == target.scheme
     }
 
+    /// Scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> (Scheme, &Host, u16) {
+        (self.scheme, &self.host, self.port)
+    }
+
     /// The hash under which the entry is kept.
     #[must_use]
     pub fn hash(&self) -> u128 {

@@ -111,18 +111,7 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
 ///
 /// Source: RFC 9111 section 4.1, and section 4 for the newest by `Date`.
 fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed, normalises: bool) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
-    // Variants of one key usually name the same fields: one fingerprint then serves them all.
-    let mut known: Option<(&[HeaderName], u128)> = None;
-    let mut matching = slot.variants().iter().filter(|stored| {
-        let names = stored.vary_names();
-        let wanted = match known {
-            _ if names.is_empty() => return true,
-            Some((same, wanted)) if same == names => wanted,
-            _ => vary::fingerprint(keyed, names, request, normalises),
-        };
-        known = Some((names, wanted));
-        wanted == stored.variant()
-    });
+    let mut matching = matching(slot, request, keyed, normalises);
     let first = matching.next()?;
     let mut best = (Arc::clone(first), first.head());
     for stored in matching {
@@ -132,6 +121,29 @@ fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed, normalises: b
         }
     }
     Some(best)
+}
+
+/// The variants whose nominated fields match the request's.
+///
+/// Source: RFC 9111 section 4.1.
+pub fn matching<'s>(
+    slot: &'s Slot,
+    request: &'s HeaderMap,
+    keyed: &'s Keyed,
+    normalises: bool,
+) -> impl Iterator<Item = &'s Arc<StoredResponse>> {
+    // Variants of one key usually name the same fields: one fingerprint then serves them all.
+    let mut known: Option<(&[HeaderName], u128)> = None;
+    slot.variants().iter().filter(move |stored| {
+        let names = stored.vary_names();
+        let wanted = match known {
+            _ if names.is_empty() => return true,
+            Some((same, wanted)) if same == names => wanted,
+            _ => vary::fingerprint(keyed, names, request, normalises),
+        };
+        known = Some((names, wanted));
+        wanted == stored.variant()
+    })
 }
 
 /// What makes one matching response preferable to another: a `Vary`, then its `Date`, then when it

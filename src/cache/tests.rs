@@ -68,6 +68,7 @@ pub(crate) struct Given<'a> {
     pub(crate) response: Lines<'a>,
     pub(crate) consumed: &'a [HeaderName],
     pub(crate) targets: &'a [HeaderName],
+    pub(crate) is_located: bool,
     pub(crate) policy: CompiledPolicy,
 }
 
@@ -81,6 +82,7 @@ impl Default for Given<'_> {
             response: &[],
             consumed: &[],
             targets: &[],
+            is_located: false,
             policy: policy(Policy::default()),
         }
     }
@@ -98,6 +100,8 @@ impl Given<'_> {
             credentials: request_credentials(&request, query, &self.policy.settings.credentials),
             consumed: self.consumed,
             targets: self.targets,
+            is_located: self.is_located,
+            born: 0,
             request_time: at(0),
             response_time: at(0),
         };

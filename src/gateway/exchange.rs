@@ -55,6 +55,8 @@ pub(super) struct Exchange<'g> {
     pub(super) credentials: RequestCredentials,
     /// The policy compares languages and codings by meaning.
     normalises: bool,
+    /// Count of group invalidations when the request was sent to the origin.
+    pub(super) born: u64,
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Record,
@@ -83,6 +85,7 @@ impl<'g> Exchange<'g> {
             now,
             credentials: RequestCredentials::default(),
             normalises: false,
+            born: 0,
             behind_cache: None,
             record,
         }

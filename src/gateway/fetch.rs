@@ -17,7 +17,8 @@ use crate::access_log::format_id;
 use crate::body::Body;
 use crate::cache::entry::{Filler, Head, authorization_decision};
 use crate::cache::key::CacheKey;
-use crate::cache::rules::invalidate::{invalidates, related_paths};
+use crate::cache::rules::groups;
+use crate::cache::rules::invalidate::{invalidates, is_located_at, related_paths};
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::vary;
 use crate::cache::store::{Reader, Transfer};
@@ -51,7 +52,9 @@ impl Gateway {
             consumes_authorization: exchange.listener.auth == crate::config::settings::ListenerAuth::Origin,
             report: (exchange.listener.mode == Mode::Gateway).then_some(report),
         };
-        hop::request_fields(&exchange.fields, &onward)
+        let mut fields = hop::request_fields(&exchange.fields, &onward);
+        hop::spend_forward(&exchange.method, &mut fields);
+        fields
     }
 
     /// Sends the exchange's request with these fields and waits for the response head.
@@ -67,6 +70,7 @@ impl Gateway {
             Some(_) | None => Body::Empty,
         };
         let epoch = self.memory.epoch(CacheKey::new(permit, &self.keyed).hash());
+        exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
         let started = Clock::instant();
         let outbound = Outbound { method: exchange.method.clone(), fields, body };
@@ -116,9 +120,11 @@ impl Gateway {
             return Err(UpstreamError::ProxyAuthentication.into());
         }
         let key = CacheKey::new(permit, &self.keyed);
-        self.invalidate(exchange, permit, &parts);
+        let epoch = self.invalidate(exchange, permit, &parts, arrived.epoch);
         let kept = hop::response_fields(&parts.headers, arrived.response_time);
-        let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        let mut filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        filler.is_located = is_located_at(permit.target(), &parts.headers);
+        self.freshen_by_head(exchange, &filler, way, (&key, &parts, &kept));
         let verdict =
             Self::judge(exchange, &filler, &parts, &kept, (way, reason)).and_then(|head| self.admit_size(&body).map(|()| head));
         self.count_authorization(exchange, way, &verdict);
@@ -132,7 +138,7 @@ impl Gateway {
                 status.stored = true;
                 status.ttl = reply::ttl(&head, arrived.response_time);
                 status.detail = Some(reply::permit_word(&head));
-                self.store_while_streaming(exchange, &key, head, way, (body, arrived.epoch))
+                self.store_while_streaming(exchange, &key, head, way, (body, epoch))
             }
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
@@ -141,16 +147,24 @@ impl Gateway {
 
     /// A non-error answer to an unsafe method makes what is stored for its target unusable.
     ///
-    /// Source: RFC 9111 section 4.4.
-    fn invalidate(&self, exchange: &Exchange<'_>, permit: &Permit, answer: &Parts) {
+    /// Gives back the count of invalidations that what is stored of this answer must not outlive: its own
+    /// one does not count, another one since the request was sent does.
+    ///
+    /// Source: RFC 9111 section 4.4, RFC 9875 section 3.
+    fn invalidate(&self, exchange: &Exchange<'_>, permit: &Permit, answer: &Parts, sent: u64) -> u64 {
         if !invalidates(&exchange.method, answer.status) {
-            return;
+            return sent;
         }
         let key = CacheKey::new(permit, &self.keyed);
-        self.memory.invalidate(key.hash());
+        let before = self.memory.invalidate(key.hash());
+        let target = permit.target();
+        for group in &groups::invalidated(&answer.headers) {
+            self.memory.groups().invalidate((target.scheme, &target.host, target.port), group);
+        }
         for path in related_paths(permit.target(), &answer.headers) {
             self.memory.invalidate(key.sibling_hash(&self.keyed, &path));
         }
+        if before == sent { sent + 1 } else { sent }
     }
 
     /// May this answer be stored? Besides the rules on responses: a request with content has no key, and
@@ -189,6 +203,8 @@ impl Gateway {
             credentials: exchange.credentials,
             consumed: self.consumed.get(exchange.connection.listener).map_or(&[], Vec::as_slice),
             targets: &exchange.listener.targeted_fields,
+            is_located: false,
+            born: exchange.born,
             request_time,
             response_time,
         }

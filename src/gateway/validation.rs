@@ -130,7 +130,7 @@ impl Gateway {
     /// shown to others. Dropped: one that the merged fields forbid.
     ///
     /// Source: RFC 9111 sections 3.5 and 4.3.4.
-    fn settle_entry(
+    pub(super) fn settle_entry(
         &self,
         key: &CacheKey<'_>,
         chosen: &Chosen,

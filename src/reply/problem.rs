@@ -1,4 +1,4 @@
-//! Answers that the gateway makes itself: challenges and errors.
+//! Answers that the gateway makes itself: challenges, errors, and OPTIONS that may go no further.
 //!
 //! Fixed sentences and a request id; nothing of the request is echoed.
 
@@ -36,9 +36,24 @@ pub fn error(error: &Error, context: &Context<'_>) -> Response<Body> {
     }
     if error.status() == StatusCode::METHOD_NOT_ALLOWED {
         // RFC 9110 section 15.5.6: a 405 says what is allowed.
-        let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, CONNECT");
-        fields.insert(header::ALLOW, allowed);
+        fields.insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
     }
+    response
+}
+
+/// Methods that are not refused whatever the target.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, CONNECT";
+
+/// The answer of the last hop that an OPTIONS request may take.
+///
+/// Source: RFC 9110 sections 7.6.2 and 9.3.7.
+#[must_use]
+pub fn options(now: SystemTime) -> Response<Body> {
+    let mut fields = own_fields(now);
+    fields.insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    let mut response = Response::new(Body::Empty);
+    *response.headers_mut() = fields;
     response
 }
 

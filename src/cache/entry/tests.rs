@@ -67,6 +67,8 @@ fn for_one(request: &[(&str, &str)], merged: &[(&str, &str)]) -> Head {
         credentials: RequestCredentials { any: request.contains_key("authorization"), in_query: false },
         consumed: &[],
         targets: &[],
+        is_located: false,
+        born: 0,
         request_time: at(100),
         response_time: at(101),
     };

@@ -6,6 +6,7 @@ pub mod age;
 pub mod authorization;
 pub mod directives;
 pub mod freshness;
+pub mod groups;
 pub mod invalidate;
 pub mod precondition;
 pub mod preference;

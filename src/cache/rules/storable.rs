@@ -4,7 +4,8 @@
 //!
 //! # Deviations
 //!
-//! - 206 is not stored (a MAY of RFC 9111 section 3.3); neither is a response to HEAD or POST.
+//! - 206 is not stored (a MAY of RFC 9111 section 3.3); neither is a response to HEAD, nor one to
+//!   POST but a 200 that says how long it is fresh and that it is what GET would get (RFC 9110 section 9.3.3).
 //! - 401 and 407 are never stored, 1xx and 304 have no entry of their own.
 //! - A response that could never be used without fetching it anew (no lifetime, no validator) is not
 //!   stored: it would only cost memory.
@@ -104,6 +105,8 @@ pub struct Asked<'a> {
     pub consumed: &'a [HeaderName],
     /// The listener's RFC 9213 target list.
     pub targets: &'a [HeaderName],
+    /// The response's `Content-Location` is the request's target URI.
+    pub is_located: bool,
 }
 
 /// May a shared cache store this response? On success: the permission that the entry records, none
@@ -119,7 +122,7 @@ pub fn storable(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
         return Err(NotStored::Policy);
     }
     // "the request method is understood by the cache"
-    if asked.method != Method::GET {
+    if asked.method != Method::GET && !is_storable_post(asked, answered) {
         return Err(NotStored::Method);
     }
     check_status(answered)?;
@@ -142,6 +145,13 @@ pub fn storable(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
     check_explicit_or_heuristic(answered, policy)?;
     check_fields(asked, answered, policy)?;
     Ok(permission)
+}
+
+/// A response to POST that answers later GETs: explicitly fresh, and a representation of the target.
+///
+/// Source: RFC 9110 sections 8.7 and 9.3.3.
+fn is_storable_post(asked: &Asked<'_>, answered: &Answered<'_>) -> bool {
+    asked.method == Method::POST && answered.status == StatusCode::OK && asked.is_located && explicit_lifetime(answered).is_some()
 }
 
 /// "the response status code is final" and understood.

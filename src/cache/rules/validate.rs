@@ -1,6 +1,6 @@
 //! Validation: what is asked of the origin, and what its 304 is worth.
 //!
-//! RFC 9111 sections 4.3.1 and 4.3.4, RFC 9110 sections 8.8.3.2 and 13.1.
+//! RFC 9111 sections 4.3.1, 4.3.4 and 4.3.5, RFC 9110 sections 8.8.3.2 and 13.1.
 //!
 //! # Deviations
 //!
@@ -10,7 +10,7 @@
 //!   that response has one (RFC 9111 section 4.3.4 says so only of a response without): origins leave
 //!   `ETag` out against RFC 9110 section 15.4.5, and the condition named one response alone.
 
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::entry::Head;
 use crate::fields::trim_ows;
@@ -63,6 +63,16 @@ pub fn selects(not_modified: &HeaderMap, stored: &Head) -> bool {
         (Some(_), None) => old_tag.is_some(),
         (None, _) => true,
     }
+}
+
+/// Does a 200 to HEAD describe this stored response? Validators and length count where they were received.
+///
+/// Source: RFC 9111 section 4.3.5.
+#[must_use]
+pub fn is_described_by(answer: &HeaderMap, stored: &Head, length: u64) -> bool {
+    let is_same = |name: &HeaderName| answer.get(name).is_none_or(|received| stored.fields.get(name) == Some(received));
+    let is_length = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()) == Some(length);
+    is_same(&header::ETAG) && is_same(&header::LAST_MODIFIED) && answer.get_all(header::CONTENT_LENGTH).iter().all(is_length)
 }
 
 /// ABNF: `entity-tag = [ weak ] opaque-tag`, `weak = %s"W/"`.

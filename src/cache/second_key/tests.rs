@@ -16,6 +16,8 @@ fn on_canonical(status: u16, lines: &HeaderMap) -> bool {
         credentials: crate::cache::rules::authorization::RequestCredentials { any: true, in_query: false },
         consumed: &[],
         targets: &[],
+        is_located: false,
+        born: 0,
         request_time: at(0),
         response_time: at(0),
     };

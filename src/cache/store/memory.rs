@@ -12,6 +12,7 @@ use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
+use super::groups::Groups;
 use super::stored::{Slot, StoredResponse};
 use crate::cache::key::{CacheKey, StoredKey};
 use crate::metrics::Metrics;
@@ -29,6 +30,7 @@ pub struct Memory {
     inserted_bytes: AtomicU64,
     uses: AtomicU64,
     epochs: Box<[AtomicU64]>,
+    groups: Groups,
 }
 
 impl Memory {
@@ -46,13 +48,29 @@ impl Memory {
             })
             .build_with_hasher(AlreadyHashed);
         let epochs = (0..EPOCHS).map(|_| AtomicU64::new(0)).collect();
-        Self { index, metrics, inserted_bytes: AtomicU64::new(0), uses: AtomicU64::new(0), epochs }
+        Self { index, metrics, inserted_bytes: AtomicU64::new(0), uses: AtomicU64::new(0), epochs, groups: Groups::new() }
     }
 
-    /// What is stored for this key.
+    /// What is stored for this key and was not invalidated with a group.
     #[must_use]
     pub fn find(&self, key: &CacheKey<'_>) -> Option<Arc<Slot>> {
-        self.index.get(&key.hash()).filter(|slot| slot.key().is_for(key))
+        let slot = self.index.get(&key.hash()).filter(|slot| slot.key().is_for(key))?;
+        let is_invalid = |stored: &&Arc<StoredResponse>| self.groups.has_invalidated(slot.key().origin(), &stored.head());
+        let invalid: Vec<_> = slot.variants().iter().filter(is_invalid).cloned().collect();
+        if invalid.is_empty() {
+            return Some(slot);
+        }
+        let valid = invalid.iter().try_fold((*slot).clone(), |slot, stored| slot.without(stored));
+        for stored in &invalid {
+            self.remove(key.hash(), stored);
+        }
+        valid.map(Arc::new)
+    }
+
+    /// The invalidations of groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     /// Notes that a stored response was used.
@@ -94,13 +112,13 @@ impl Memory {
     }
 
     /// Drops everything stored under this hash, and whatever a running fill is about to store there.
+    /// Gives back the count of invalidations before this one.
     ///
     /// Source: RFC 9111 section 4.4.
-    pub fn invalidate(&self, hash: u128) {
-        if let Some(epoch) = self.epochs.get(epoch_index(hash)) {
-            epoch.fetch_add(1, Ordering::SeqCst);
-        }
+    pub fn invalidate(&self, hash: u128) -> u64 {
+        let before = self.epochs.get(epoch_index(hash)).map_or(0, |epoch| epoch.fetch_add(1, Ordering::SeqCst));
         self.index.invalidate(&hash);
+        before
     }
 
     /// The count of invalidations that a fill of this key must not outlive.

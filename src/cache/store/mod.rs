@@ -2,11 +2,13 @@
 //!
 //! A further tier is a further file here; what a tier offers is what [`memory::Memory`] offers.
 
+pub mod groups;
 pub mod memory;
 mod reader;
 mod stored;
 pub mod transfer;
 
+pub use groups::Groups;
 pub use memory::Memory;
 pub use reader::{Piece, Reader};
 pub use stored::{Content, Slot, StoredResponse};

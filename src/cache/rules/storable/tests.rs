@@ -17,6 +17,7 @@ fn own(request: Lines<'_>, status: u16, response: Lines<'_>, settings: &Policy) 
         credentials: super::super::authorization::request_credentials(&request, None, &settings.credentials),
         consumed: &[],
         targets: &[],
+        is_located: false,
     };
     let answered = Answered {
         status: StatusCode::from_u16(status).unwrap(),
@@ -46,6 +47,29 @@ fn n035_only_responses_to_get_are_stored() {
     ] {
         let given = Given { method: method.clone(), response: &cc("public, max-age=60"), ..Given::default() };
         assert_eq!(given.judge().err(), expected, "{method}");
+    }
+}
+
+/// RFC 9110 section 9.3.3.
+#[test]
+fn n035_a_response_to_post_is_stored_if_fresh_and_located_at_the_target() {
+    use PermissionReason::SMaxage;
+    for (request, status, response, is_located, expected) in [
+        (&[][..], 200, "max-age=60", true, Ok(None)),
+        (&[], 200, "max-age=60", false, Err(NotStored::Method)),
+        (&[], 200, "public", true, Err(NotStored::Method)),
+        (&[], 200, "no-cache", true, Err(NotStored::Method)),
+        (&[], 201, "max-age=60", true, Err(NotStored::Method)),
+        (&[], 404, "max-age=60", true, Err(NotStored::Method)),
+        (&[], 200, "max-age=60, private", true, Err(NotStored::Private)),
+        (&[], 200, "max-age=60, no-store", true, Err(NotStored::NoStore)),
+        (&[ALICE], 200, "max-age=60", true, Err(NotStored::NoPermit)),
+        (&[ALICE], 200, "s-maxage=60", true, Ok(Some(SMaxage))),
+        (&[ALICE], 200, "s-maxage=60", false, Err(NotStored::Method)),
+    ] {
+        let lines = cc(response);
+        let given = Given { method: Method::POST, request, status, response: &lines, is_located, ..Given::default() };
+        assert_eq!(given.judge().map(|head| head.permission), expected, "{request:?} {status} {response} {is_located}");
     }
 }
 

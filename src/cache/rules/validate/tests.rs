@@ -76,3 +76,21 @@ fn n125_weak_and_strong_comparison() {
         assert_eq!((strong_match(b.as_bytes(), a.as_bytes()), weak_match(b.as_bytes(), a.as_bytes())), (strong, weak), "{b} {a}");
     }
 }
+
+/// RFC 9111 section 4.3.5.
+#[test]
+fn n093_what_a_head_received_must_match_and_what_it_left_out_does_not_count() {
+    let stored = head(&[("etag", "\"a\""), LM]);
+    for (answer, expected) in [
+        (&[][..], true),
+        (&[("etag", "\"a\""), LM, ("content-length", "3")], true),
+        (&[("etag", "W/\"a\"")], false),
+        (&[("etag", "\"b\""), LM], false),
+        (&[OTHER_LM], false),
+        (&[("content-length", "4")], false),
+        (&[("content-length", "three")], false),
+    ] {
+        assert_eq!(is_described_by(&fields(answer), &stored, 3), expected, "{answer:?}");
+    }
+    assert!(!is_described_by(&fields(&[("etag", "\"a\"")]), &head(&[LM]), 3), "a validator that was never stored");
+}

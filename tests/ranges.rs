@@ -191,3 +191,154 @@ async fn n129_two_thousand_range_headers_yield_no_byte_outside_the_content() {
     assert!(seen.iter().all(|count| *count > 10), "every kind of answer is seen: {seen:?}");
     assert_eq!(origin.count(), 1);
 }
+
+/// An origin that honours a single range of [`content`], under this tag.
+async fn ranged(tag: &'static str) -> Origin {
+    Origin::serving(move |request| {
+        let answer = fresh().field("accept-ranges", "bytes");
+        let Some((first, last)) = request.field("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) else {
+            return answer.body(content());
+        };
+        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        part(tag, &format!("bytes {first}-{last}/250")).field("x-part", first.to_string()).body(&content()[first..=last])
+    })
+    .await
+}
+
+fn part(tag: &str, content_range: &str) -> Reply {
+    let answer = reply(206).field("cache-control", "public, max-age=600").field("content-type", "text/a");
+    answer.field("etag", tag).field("content-range", content_range)
+}
+
+async fn ask(gateway: &Gateway, range: &str) -> Answer {
+    gateway.anonymous().request("GET", "/x").field("range", format!("bytes={range}")).send().await
+}
+
+/// RFC 9111 section 3.3: a part answers for what lies inside, as a part, and for nothing else.
+#[tokio::test]
+async fn n050_a_stored_part_answers_inside_itself() {
+    let clock = test_clock();
+    let origin = ranged("\"v\"").await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let first = ask(&gateway, "50-149").await;
+    assert_eq!((first.status, first.decision().as_str(), first.body.len()), (206, "fwd=uri-miss; stored", 100));
+    assert_eq!((first.field("content-range"), first.field("content-length")), (Some("bytes 50-149/250"), Some("100")));
+    for (range, first, last) in [("50-149", 50, 149), ("50-50", 50, 50), ("149-149", 149, 149), ("60-69,70-79", 60, 79)] {
+        let answer = ask(&gateway, range).await;
+        let stated = format!("bytes {first}-{last}/250");
+        assert_eq!((answer.status, answer.hit(), answer.field("content-range")), (206, true, Some(stated.as_str())), "{range}");
+        assert_eq!(answer.body, &content()[first..=last], "n051: {range}");
+    }
+    assert_eq!(origin.count(), 1);
+    let not_modified = gateway.anonymous().request("GET", "/x").field("range", "bytes=50-59").field("if-none-match", "\"v\"");
+    assert_eq!((not_modified.send().await.status, origin.count()), (304, 1), "RFC 9110 section 13.2.2");
+    let outside = ask(&gateway, "0-9").await;
+    assert_eq!((outside.status, outside.decision().as_str()), (206, "fwd=miss; stored"));
+    let head = gateway.anonymous().request("HEAD", "/x").field("range", "bytes=0-9").send().await;
+    assert!(!head.hit(), "n129");
+    let tagged = gateway.anonymous().request("GET", "/x").field("if-none-match", "\"v\"").send().await;
+    assert!(!tagged.hit(), "n086");
+    assert_eq!(origin.last().field("if-none-match"), Some("\"v\""));
+    let whole = gateway.anonymous().get("/x").await;
+    assert_eq!((whole.status, whole.body.as_slice()), (200, content().as_slice()));
+    assert!(ask(&gateway, "0-249").await.hit(), "the whole took its place");
+}
+
+/// RFC 9111 section 3.4: overlapping or adjoining parts become one, and a 200 when nothing is missing.
+#[tokio::test]
+async fn n052_parts_become_a_whole() {
+    let clock = test_clock();
+    let origin = ranged("\"v\"").await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    for range in ["100-149", "140-199", "0-99", "200-249"] {
+        assert!(!ask(&gateway, range).await.hit(), "{range}");
+        assert!(ask(&gateway, range).await.hit(), "{range}");
+    }
+    let whole = gateway.anonymous().get("/x").await;
+    assert_eq!((whole.status, whole.hit(), whole.body.as_slice()), (200, true, content().as_slice()));
+    assert_eq!((whole.field("content-length"), whole.field("content-range")), (Some("250"), None));
+    assert_eq!((whole.field("x-part"), origin.count()), (Some("200"), 4), "n053: the newest part's fields");
+}
+
+/// RFC 9111 sections 3.3 and 3.4: what must not be stored or combined never answers.
+#[tokio::test]
+async fn n049_odd_parts_are_passed_on_and_forgotten() {
+    let short = || content()[..5].to_vec();
+    let odd: [(&str, Reply); 9] = [
+        ("no tag", reply(206).field("cache-control", "max-age=60").field("content-range", "bytes 0-4/250").body(short())),
+        ("weak", part("W/\"v\"", "bytes 0-4/250").body(short())),
+        ("longer than it says", part("\"v\"", "bytes 0-3/250").body(short())),
+        ("shorter than it says", part("\"v\"", "bytes 0-5/250").body(short())),
+        ("shorter, in chunks", part("\"v\"", "bytes 0-5/250").chunked([short()])),
+        ("suite's", part("\"v\"", "bytes 4-9/10").body(short())),
+        ("unknown length", part("\"v\"", "bytes 0-4/*").body(short())),
+        ("another unit", part("\"v\"", "lines 0-4/250").body(short())),
+        ("private", part("\"v\"", "bytes 0-4/250").field("cache-control", "private").body(short())),
+    ];
+    for (title, answer) in odd {
+        let clock = test_clock();
+        let origin = Origin::serving(move |_| answer.clone()).await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        for count in 1..=2 {
+            let answer = ask(&gateway, "0-4").await;
+            assert_eq!((answer.status, answer.body.as_slice(), answer.hit()), (206, short().as_slice(), false), "{title}");
+            assert_eq!(origin.count(), count, "{title}");
+        }
+    }
+}
+
+/// A broken off part is not stored, and two representations are not mixed.
+#[tokio::test]
+async fn n052_another_tag_or_a_gap_or_a_break_combines_nothing() {
+    for (title, second) in [
+        ("another tag", part("\"w\"", "bytes 5-9/10").body("56789")),
+        ("a gap", part("\"v\"", "bytes 6-9/10").body("6789")),
+        ("another length", part("\"v\"", "bytes 5-8/9").body("5678")),
+        ("a break", part("\"v\"", "bytes 5-9/10").body("56789").truncate_after(3)),
+    ] {
+        let clock = test_clock();
+        let whole = reply(200).field("etag", "\"w\"").field("cache-control", "max-age=60").body("abcdefghij");
+        let origin = Origin::script([part("\"v\"", "bytes 0-4/10").body("01234"), second, whole]).await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        ask(&gateway, "0-4").await;
+        ask(&gateway, "5-9").await;
+        let whole = gateway.anonymous().get("/x").await;
+        assert_eq!((whole.text().as_str(), whole.hit(), origin.count()), ("abcdefghij", false, 3), "{title}");
+    }
+}
+
+/// RFC 9111 section 3.5: whatever a directive permits, a credentialed request's part is its own; a part that was stored
+/// without credentials is validated with the asker's.
+#[tokio::test]
+async fn n054_a_credentialed_part_is_neither_stored_nor_combined() {
+    let clock = test_clock();
+    let origin = ranged("\"v\"").await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let alice =
+        |range: &str| gateway.anonymous().authorization("Bearer a").request("GET", "/x").field("range", format!("bytes={range}"));
+    let own = alice("0-99").send().await;
+    assert_eq!((own.status, own.stored(), own.detail()), (206, false, Some("partial")));
+    assert!(!ask(&gateway, "0-99").await.hit());
+    assert!(!alice("100-249").send().await.stored());
+    assert!(!gateway.anonymous().get("/y").await.hit());
+    assert!(!ask(&gateway, "100-249").await.hit(), "alice's continuation was not added");
+}
+
+/// RFC 9111 section 4.3: a stale part is confirmed for a request inside it.
+#[tokio::test]
+async fn n086_a_stale_part_is_validated_for_its_own_range() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match request.field("if-none-match") {
+        Some("\"v\"") => reply(304).field("etag", "\"v\"").field("cache-control", "max-age=600"),
+        _ => part("\"v\"", "bytes 0-4/10").body("01234"),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    ask(&gateway, "0-4").await;
+    clock.advance(support::secs(1000));
+    let validated = ask(&gateway, "1-2").await;
+    assert_eq!((validated.status, validated.text().as_str(), validated.fwd_status()), (206, "12", Some("304")));
+    assert_eq!((validated.field("content-range"), validated.detail()), (Some("bytes 1-2/10"), Some("validated")));
+    assert!(ask(&gateway, "0-4").await.hit());
+    assert_eq!(origin.count(), 2);
+}

@@ -14,6 +14,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
 
 use super::entry::Head;
+use super::rules::partial;
 use super::rules::precondition::is_for_origin;
 use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
 use super::rules::vary;
@@ -93,8 +94,9 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
 
 fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
     let Some(slot) = slot else { return Decision::Forward(ForwardReason::UriMiss) };
-    let Some((stored, head)) = select_variant(slot, asked.fields, keyed, policy.settings.vary_normalise) else {
-        return Decision::Forward(ForwardReason::VaryMiss);
+    let Some((stored, head)) = select_variant(slot, asked, keyed, policy.settings.vary_normalise) else {
+        let has_parts = slot.variants().iter().any(|stored| stored.part().is_some());
+        return Decision::Forward(if has_parts { ForwardReason::Miss } else { ForwardReason::VaryMiss });
     };
     let chosen = |is_stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), is_stale };
     match reuse::decide(&head, &asked.asker, policy) {
@@ -107,11 +109,14 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
 }
 
 /// The newest variant whose nominated fields match the request's; one with a `Vary` goes before one
-/// that omits it.
+/// that omits it, a whole before a part, and a part only where it holds what is asked for.
 ///
 /// Source: RFC 9111 section 4.1, and section 4 for the newest by `Date`.
-fn select_variant(slot: &Slot, request: &HeaderMap, keyed: &Keyed, normalises: bool) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
-    let mut matching = matching(slot, request, keyed, normalises);
+fn select_variant(slot: &Slot, asked: &Asked<'_>, keyed: &Keyed, normalises: bool) -> Option<(Arc<StoredResponse>, Arc<Head>)> {
+    let holds = |stored: &&Arc<StoredResponse>| {
+        stored.part().is_none_or(|part| partial::answers(asked.method, asked.fields, &stored.head(), part))
+    };
+    let mut matching = matching(slot, asked.fields, keyed, normalises).filter(holds);
     let first = matching.next()?;
     let mut best = (Arc::clone(first), first.head());
     for stored in matching {
@@ -146,14 +151,14 @@ pub fn matching<'s>(
     })
 }
 
-/// What makes one matching response preferable to another: a `Vary`, then its `Date`, then when it
+/// What makes one matching response preferable to another: that it is complete, a `Vary`, then its `Date`, then when it
 /// was received.
 ///
 /// Source: RFC 9111 sections 4 and 4.1.
-fn rank(stored: &StoredResponse, head: &Head) -> (bool, SystemTime, SystemTime) {
+fn rank(stored: &StoredResponse, head: &Head) -> (bool, bool, SystemTime, SystemTime) {
     let received = head.age.response_time;
     let date = date_field(&head.fields, &header::DATE, received).unwrap_or(received);
-    (!stored.vary_names().is_empty(), date, received)
+    (stored.part().is_none(), !stored.vary_names().is_empty(), date, received)
 }
 
 #[cfg(test)]

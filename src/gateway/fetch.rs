@@ -19,6 +19,7 @@ use crate::cache::entry::{Filler, Head, authorization_decision};
 use crate::cache::key::CacheKey;
 use crate::cache::rules::groups;
 use crate::cache::rules::invalidate::{invalidates, is_located_at, related_paths};
+use crate::cache::rules::partial::{self, StoredPart};
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::vary;
 use crate::cache::store::{Reader, Transfer};
@@ -125,8 +126,13 @@ impl Gateway {
         let mut filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         filler.is_located = is_located_at(permit.target(), &parts.headers);
         self.freshen_by_head(exchange, &filler, way, (&key, &parts, &kept));
-        let verdict =
-            Self::judge(exchange, &filler, &parts, &kept, (way, reason)).and_then(|head| self.admit_size(&body).map(|()| head));
+        let part = partial::stored_part(&exchange.fields, exchange.credentials.any, parts.status, &kept)
+            .filter(|part| part.complete <= self.most_bytes());
+        let verdict = match part {
+            Some(part) => Self::judge_part(exchange, &filler, &parts, &kept, (way, part)),
+            None => Self::judge(exchange, &filler, &parts, &kept, (way, reason)),
+        };
+        let verdict = verdict.and_then(|head| self.admit_size(&body).map(|()| head));
         self.count_authorization(exchange, way, &verdict);
         let mut status = CacheStatus { fwd: Some(reason), ..CacheStatus::default() };
         let body = match verdict {
@@ -138,7 +144,7 @@ impl Gateway {
                 status.stored = true;
                 status.ttl = reply::ttl(&head, arrived.response_time);
                 status.detail = Some(reply::permit_word(&head));
-                self.store_while_streaming(exchange, &key, head, way, (body, epoch))
+                self.store_while_streaming(exchange, &key, (head, part), way, (body, epoch))
             }
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
@@ -188,6 +194,28 @@ impl Gateway {
         Head::judge(filler, answer.status, &answer.headers, kept, &way.policy)
     }
 
+    /// May this part be stored? The same rules, on the representation that it is a part of.
+    ///
+    /// Source: RFC 9111 section 3.3.
+    fn judge_part(
+        exchange: &Exchange<'_>,
+        filler: &Filler<'_>,
+        answer: &Parts,
+        kept: &HeaderMap,
+        (way, part): (&Way, StoredPart),
+    ) -> Result<Head, NotStored> {
+        if exchange.method != Method::GET || exchange.has_content {
+            return Err(NotStored::Partial);
+        }
+        let (received, kept) = (partial::as_whole(&answer.headers, part), partial::as_whole(kept, part));
+        Head::judge(filler, StatusCode::OK, &received, &kept, &way.policy)
+    }
+
+    /// The largest content that is stored.
+    fn most_bytes(&self) -> u64 {
+        self.settings.cache.max_object_bytes.min(self.settings.cache.memory_bytes)
+    }
+
     /// What a stored response remembers of this exchange's request.
     pub(super) fn filler<'a>(
         &'a self,
@@ -226,8 +254,7 @@ impl Gateway {
     /// Whether a response of this size may be kept while it arrives.
     fn admit_size(&self, body: &UpstreamBody) -> Result<(), NotStored> {
         let cache = &self.settings.cache;
-        let most = cache.max_object_bytes.min(cache.memory_bytes);
-        let is_too_large = body.size_hint().lower() > most;
+        let is_too_large = body.size_hint().lower() > self.most_bytes();
         let in_flight = self.in_flight_bytes.load(Ordering::Relaxed);
         if is_too_large || in_flight > cache.memory_bytes { Err(NotStored::TooLarge) } else { Ok(()) }
     }
@@ -237,7 +264,7 @@ impl Gateway {
         &self,
         exchange: &Exchange<'_>,
         key: &CacheKey<'_>,
-        head: Head,
+        (head, part): (Head, Option<StoredPart>),
         way: &Way,
         (body, epoch): (UpstreamBody, u64),
     ) -> Body {
@@ -249,6 +276,7 @@ impl Gateway {
             variants: way.policy.settings.vary_limit,
             vary_names,
             head,
+            part,
             epoch,
         };
         if body.is_end_stream() {
@@ -258,7 +286,7 @@ impl Gateway {
         let length = body.size_hint().exact();
         let transfer = Transfer::new();
         let reader = Reader::running(transfer.reader(), length);
-        let most = self.settings.cache.max_object_bytes.min(self.settings.cache.memory_bytes);
+        let most = self.most_bytes();
         let held = InFlight::new(Arc::clone(&self.in_flight_bytes));
         tokio::spawn(pump(transfer, body, fill, most, held));
         Body::Stored(reader)

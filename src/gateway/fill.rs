@@ -11,6 +11,7 @@ use http::header::HeaderName;
 
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
+use crate::cache::rules::partial::StoredPart;
 use crate::cache::store::{Content, Memory, StoredResponse, Transfer};
 use crate::upstream::UpstreamBody;
 
@@ -19,6 +20,8 @@ pub(super) struct Fill {
     pub(super) memory: Arc<Memory>,
     pub(super) key: StoredKey,
     pub(super) head: Head,
+    /// The content is only this part of the representation.
+    pub(super) part: Option<StoredPart>,
     pub(super) vary_names: Vec<HeaderName>,
     pub(super) variant: u128,
     pub(super) variants: usize,
@@ -26,9 +29,19 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    /// Stores the complete response.
+    /// Stores the complete response, or a part that is as long as it says.
+    ///
+    /// Source: RFC 9111 section 3.3.
     pub(super) fn commit(self, chunks: Vec<Bytes>) {
-        let stored = StoredResponse::new(self.head, self.vary_names, self.variant, Content::new(chunks));
+        let content = Content::new(chunks);
+        if self.part.is_some_and(|part| part.span.length() != content.length()) {
+            return;
+        }
+        let whole = StoredResponse::new(self.head, self.vary_names, self.variant, content);
+        let stored = match self.part {
+            Some(part) => whole.incomplete(part),
+            None => whole,
+        };
         self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
     }
 }

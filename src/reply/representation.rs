@@ -23,14 +23,23 @@ use crate::cache::store::{Piece, Reader};
 ///
 /// Source: RFC 9110 sections 14.2, 15.3.7 and 15.5.17.
 pub(super) fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Response<Body> {
-    let complete = chosen.stored.content().length();
+    let held = chosen.stored.part();
+    let complete = held.map_or_else(|| chosen.stored.content().length(), |held| held.complete);
+    // Where the stored bytes begin.
+    let start = held.map_or(0, |held| held.span.first);
     let mut fields = fields.clone();
-    let part = range::select(asked.method, asked.fields, &chosen.head, complete);
+    let part = match (range::select(asked.method, asked.fields, &chosen.head, complete), held) {
+        (wanted, None) => wanted,
+        (Part::Range(span), Some(held)) if held.span.contains(span) => Part::Range(span),
+        // A part is never shown as more than it is, even where a validation changed what the
+        // request's conditions are held against (RFC 9111 section 3.3).
+        (_, Some(held)) => Part::Range(held.span),
+    };
     let (status, reader) = match part {
         Part::Whole => (chosen.head.status, Some(Reader::whole(chosen.stored.clone()))),
         Part::Range(span) => {
             fields.insert(header::CONTENT_RANGE, content_range(span, complete));
-            (StatusCode::PARTIAL_CONTENT, Some(Reader::part(chosen.stored.clone(), span.first, span.last)))
+            (StatusCode::PARTIAL_CONTENT, Some(Reader::part(chosen.stored.clone(), span.first - start, span.last - start)))
         }
         Part::Ranges(spans) => (StatusCode::PARTIAL_CONTENT, Some(byte_ranges(chosen, &spans, &mut fields, asked))),
         Part::NotSatisfiable => {

@@ -4,7 +4,8 @@
 //!
 //! # Deviations
 //!
-//! - 206 is not stored (a MAY of RFC 9111 section 3.3); neither is a response to HEAD, nor one to
+//! - 206 is not stored as it is: see `partial` for the parts that are (RFC 9111 section 3.3); neither
+//!   is a response to HEAD, nor one to
 //!   POST but a 200 that says how long it is fresh and that it is what GET would get (RFC 9110 section 9.3.3).
 //! - 401 and 407 are never stored, 1xx and 304 have no entry of their own.
 //! - A response that could never be used without fetching it anew (no lifetime, no validator) is not

@@ -9,8 +9,10 @@ use http::header::HeaderName;
 
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
+use crate::cache::rules::partial::{StoredPart, combined_head};
+use crate::cache::rules::range::Span;
 
-/// Complete content as a list of chunks, as they came from the origin.
+/// Content as a list of chunks, as they came from the origin.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
     chunks: Vec<Bytes>,
@@ -23,6 +25,21 @@ impl Content {
     pub fn new(chunks: Vec<Bytes>) -> Self {
         let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         Self { chunks, length }
+    }
+
+    /// The bytes of two spans that overlap or adjoin; nothing is copied.
+    fn joined(a: (Span, &Self), b: (Span, &Self)) -> Self {
+        let ((low_span, low), (high_span, high)) = if a.0.first <= b.0.first { (a, b) } else { (b, a) };
+        let mut known = low_span.last.saturating_add(1).saturating_sub(high_span.first);
+        let mut chunks = low.chunks.clone();
+        for chunk in &high.chunks {
+            let skip = usize::try_from(known).unwrap_or(usize::MAX).min(chunk.len());
+            known -= skip as u64;
+            if skip < chunk.len() {
+                chunks.push(chunk.slice(skip..));
+            }
+        }
+        Self::new(chunks)
     }
 
     /// Its chunks, in order.
@@ -38,13 +55,16 @@ impl Content {
     }
 }
 
-/// A complete stored response: a head that a 304 may replace, and content that never changes.
+/// A stored response: a head that a 304 may replace, and content that never changes.
+///
+/// Of a part, the head is that of the complete representation, and only the content is less.
 #[derive(Debug)]
 pub struct StoredResponse {
     head: ArcSwap<Head>,
     vary_names: Vec<HeaderName>,
     variant: u128,
     content: Content,
+    part: Option<StoredPart>,
     last_used: AtomicU64,
 }
 
@@ -52,7 +72,35 @@ impl StoredResponse {
     /// A stored response for requests whose `vary_names` fields have the fingerprint `variant`.
     #[must_use]
     pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
-        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, last_used: AtomicU64::new(0) }
+        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, part: None, last_used: AtomicU64::new(0) }
+    }
+
+    /// The same, recorded as incomplete: its content is this part of the representation.
+    ///
+    /// Source: RFC 9111 section 3.3.
+    #[must_use]
+    pub fn incomplete(self, part: StoredPart) -> Self {
+        Self { part: Some(part), ..self }
+    }
+
+    /// Which part it is, if it is incomplete.
+    #[must_use]
+    pub fn part(&self) -> Option<StoredPart> {
+        self.part
+    }
+
+    /// This part and a newer one of the same representation as one, complete when no byte is missing.
+    ///
+    /// Source: RFC 9111 section 3.4.
+    fn combined(&self, newer: &Self) -> Option<Self> {
+        let (part, new_part) = (self.part?, newer.part?);
+        let span = part.span.join(new_part.span).filter(|_| part.complete == new_part.complete)?;
+        let head = combined_head(&self.head.load(), &newer.head.load())?;
+        let content = Content::joined((part.span, &self.content), (new_part.span, &newer.content));
+        let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content);
+        combined.touch(newer.last_used());
+        let is_complete = span.length() == part.complete;
+        Some(if is_complete { combined } else { combined.incomplete(StoredPart { span, complete: part.complete }) })
     }
 
     /// The head as it is now.
@@ -135,10 +183,16 @@ impl Slot {
     }
 
     /// The slot with a further variant: an equal one is replaced, and of more than `limit` the least
-    /// recently used goes.
+    /// recently used goes. A part joins the stored part that it continues, and never replaces a whole.
     #[must_use]
     pub fn with(&self, stored: Arc<StoredResponse>, limit: usize) -> Self {
-        let is_same = |other: &Arc<StoredResponse>| other.variant == stored.variant && other.vary_names == stored.vary_names;
+        let is_equal = |other: &&Arc<StoredResponse>| other.variant == stored.variant && other.vary_names == stored.vary_names;
+        let combined = self.variants.iter().filter(is_equal).find_map(|other| other.combined(&stored));
+        let stored = combined.map_or(stored, Arc::new);
+        let is_same = |other: &Arc<StoredResponse>| {
+            let may_replace = stored.part.is_none() || other.part.is_some();
+            may_replace && other.variant == stored.variant && other.vary_names == stored.vary_names
+        };
         let mut variants: Vec<_> = self.variants.iter().filter(|other| !is_same(other)).cloned().collect();
         while variants.len() >= limit.max(1) {
             let Some((oldest, _)) = variants.iter().enumerate().min_by_key(|(_, other)| other.last_used()) else { break };

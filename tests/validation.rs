@@ -129,7 +129,7 @@ async fn n105_without_an_origin_stale_or_504() {
         ("max-age=10", "no-cache", 5, 504),
         ("max-age=10", "max-age=0", 5, 504),
     ] {
-        let answer = tagged(directives).body("abc");
+        let answer = tagged(directives).body("xyz");
         let origin = Origin::serving(move |_| answer.clone()).await;
         let gateway = Gateway::reverse(&origin, &clock).start().await;
         gateway.anonymous().get("/x").await;
@@ -140,9 +140,9 @@ async fn n105_without_an_origin_stale_or_504() {
         let id = format!("{directives}, {age} s old, {request}");
         cases.expect(&id, answer.status, status);
         if status == 200 {
-            cases.expect(&id, (answer.text().as_str(), answer.age()), ("abc", Some(age)));
+            cases.expect(&id, (answer.text().as_str(), answer.age()), ("xyz", Some(age)));
         } else {
-            cases.expect(&id, (answer.proxy_error(), answer.text().contains("abc")), (Some("connection_refused"), false));
+            cases.expect(&id, (answer.proxy_error(), answer.text().contains("xyz")), (Some("connection_refused"), false));
         }
     }
     cases.finish(22);

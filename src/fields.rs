@@ -190,7 +190,7 @@ pub fn parse_http_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
     let text = canonical_case(text);
     let parts: Vec<&str> = text.split(' ').collect();
     let (day, month, year, time) = match parts.as_slice() {
-        [name, day, month, year, time, "GMT"] if is_day(name, &DAYS, ",") && year.len() == 4 => {
+        [name, day, month, year, time, "GMT"] if is_day(name, &DAYS, ",") && day.len() == 2 => {
             (*day, *month, number(year, 4)?, *time)
         }
         [name, date, time, "GMT"] if is_day(name, &LONG_DAYS, ",") => {
@@ -199,9 +199,17 @@ pub fn parse_http_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
             if date.next().is_some() {
                 return None;
             }
-            (day, month, full_year(number(year, 2)?, now)?, *time)
+            let (two_digits, year) = (number(year, 2)?, year_of(now)?);
+            number(day, 2)?;
+            let in_year = |year| seconds_since_epoch(year, month, day, time);
+            let date = in_year(year / 100 * 100 + two_digits)?;
+            // More than 50 years ahead is the past (RFC 9110 section 5.6.7).
+            let is_past = date > in_fifty_years(now, year);
+            return if is_past { in_year(year / 100 * 100 + two_digits - 100) } else { Some(date) };
         }
-        [name, month, "", day, time, year] if is_day(name, &DAYS, "") => (*day, *month, number(year, 4)?, *time),
+        [name, month, "", day, time, year] if is_day(name, &DAYS, "") && day.len() == 1 => {
+            (*day, *month, number(year, 4)?, *time)
+        }
         [name, month, day, time, year] if is_day(name, &DAYS, "") && day.len() == 2 => (*day, *month, number(year, 4)?, *time),
         _ => return None,
     };
@@ -220,13 +228,15 @@ fn number(text: &str, digits: usize) -> Option<u64> {
     if text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// The century of a two-digit year: at most 50 years ahead of `now`.
-///
-/// Source: RFC 9110 section 5.6.7.
-fn full_year(two_digits: u64, now: SystemTime) -> Option<u64> {
-    let this_year: u64 = httpdate::fmt_http_date(now).get(12..16)?.parse().ok()?;
-    let year = this_year / 100 * 100 + two_digits;
-    Some(if year > this_year + 50 { year - 100 } else { year })
+/// The calendar year of a time.
+fn year_of(time: SystemTime) -> Option<u64> {
+    httpdate::fmt_http_date(time).get(12..16)?.parse().ok()
+}
+
+/// The same moment of the year, 50 years on.
+fn in_fifty_years(now: SystemTime, year: u64) -> SystemTime {
+    let start = |year| seconds_since_epoch(year, "Jan", "01", "00:00:00").unwrap_or(now);
+    now + start(year + 50).duration_since(start(year)).unwrap_or_default()
 }
 
 /// The time of a calendar date in GMT; dates before 1970 count as 1970.

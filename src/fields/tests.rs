@@ -55,6 +55,24 @@ fn x006_two_digit_years_more_than_fifty_ahead_are_past() {
 }
 
 #[test]
+fn x006_fifty_years_ahead_are_counted_to_the_second() {
+    // 2027-01-15 08:00:00 GMT.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let year = |text: &str| http_date(parse_http_date(text.as_bytes(), now).unwrap()).to_str().unwrap()[12..16].to_owned();
+    assert_eq!(year("Friday, 15-Jan-77 08:00:00 GMT"), "2077");
+    assert_eq!(year("Friday, 15-Jan-77 08:00:01 GMT"), "1977");
+}
+
+#[test]
+fn x006_days_have_as_many_digits_as_their_form_says() {
+    for text in
+        ["Mon, 5 Jan 2027 08:00:00 GMT", "Friday, 5-Jan-27 08:00:00 GMT", "Fri Jan  15 08:00:00 2027", "Fri Jan 5 08:00:00 2027"]
+    {
+        assert_eq!(parse_http_date(text.as_bytes(), now()), None, "{text}");
+    }
+}
+
+#[test]
 fn n070_other_zones_and_broken_forms_are_invalid() {
     for bad in [
         "Sun, 06 Nov 1994 08:49:37 UTC",

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap};
 
-use crate::fields::{date_field, parse_delta_seconds, split_list};
+use crate::fields::{date_field, list_members, parse_delta_seconds};
 
 /// What is needed to compute a response's age at any later time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct AgeBase {
 /// Source: RFC 9111 section 5.1.
 #[must_use]
 pub fn age_value(fields: &HeaderMap) -> Duration {
-    let first = fields.get_all(header::AGE).iter().next().and_then(|line| split_list(line.as_bytes()).next());
+    let first = list_members(fields, &header::AGE).next();
     Duration::from_secs(first.and_then(parse_delta_seconds).map_or(0, u64::from))
 }
 
@@ -87,6 +87,7 @@ mod tests {
             (&["59"][..], 59),
             (&["59, 1"], 59),
             (&["59", "1"], 59),
+            (&["", "59"], 59),
             (&["a, 59"], 0),
             (&["-1"], 0),
             (&["1.5"], 0),

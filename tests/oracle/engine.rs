@@ -11,6 +11,7 @@ use vouchsafe::cache::key::CacheKey;
 use vouchsafe::cache::lookup::{self, Decision};
 use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
+use vouchsafe::cache::rules::invalidate::is_located_at;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::storable::NotStored;
 use vouchsafe::cache::rules::vary;
@@ -78,6 +79,8 @@ fn settings(operator: &Operator) -> Policy {
         max_ttl: Duration::from_secs(operator.max_ttl.into()),
         heuristic: operator.heuristic,
         ignore_request_cache_control: operator.ignore_request_cache_control,
+        // By meaning is compared elsewhere; the oracle compares as RFC 9111 section 4.1 says at least.
+        vary_normalise: false,
         ..Policy::default()
     };
     policy.credentials.headers.extend(operator.credential_field.map(HeaderName::from_static));
@@ -104,7 +107,7 @@ impl Engine {
         let why = judged.as_ref().err().copied();
         let slot = judged.ok().map(|head| {
             let names = vary::names(&head.fields).unwrap();
-            let variant = vary::fingerprint(&self.keyed, &names, &first);
+            let variant = vary::fingerprint(&self.keyed, &names, &first, false);
             let stored = StoredResponse::new(head, names, variant, Content::new(Vec::new()));
             Slot::new(CacheKey::new(&self.permit, &self.keyed).to_stored(), Arc::new(stored))
         });
@@ -124,6 +127,8 @@ impl Engine {
             credentials: request_credentials(request, Some(case.query), &policy.settings.credentials),
             consumed: &self.consumed,
             targets: &[],
+            is_located: is_located_at(self.permit.target(), &response),
+            born: 0,
             request_time: time(case.request_time),
             response_time: time(case.response_time),
         };

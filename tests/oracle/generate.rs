@@ -302,6 +302,7 @@ fn response(random: &mut Random, received: i64) -> Lines {
         ("Vary", &["x-b", "*"], 15),
         ("Set-Cookie", &["s=1"], 8),
         ("Connection", &["close", "cache-control", "x-a, Vary", "etag", "age", "set-cookie"], 20),
+        ("Content-Location", &["/x", "/x", "/y"], 4),
         ("Pragma", &["no-cache"], 20),
     ] {
         if random.one_in(of) {

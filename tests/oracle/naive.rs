@@ -201,8 +201,8 @@ fn store(case: &Case) -> Option<Stored> {
     let directives = Directives::of_response(fields);
     let asked = Directives::of_request(&case.first.fields);
     let credentialed = is_credentialed(&case.first, case.query, policy);
-    // Deviation: the operator may switch the cache off; methods but GET, 206, 304, 401 and 407 have no entry of their own.
-    if policy.bypass || case.first.method != "GET" || !(200..=599).contains(&case.status) {
+    // Deviation: the operator may switch the cache off; 206, 304, 401 and 407 have no entry of their own.
+    if policy.bypass || !(200..=599).contains(&case.status) || !is_understood_method(case, &directives) {
         return None;
     }
     if [206, 304, 401, 407].contains(&case.status) {
@@ -259,6 +259,14 @@ fn store(case: &Case) -> Option<Stored> {
     })
 }
 
+/// "the request method is understood by the cache": GET, and RFC 9110 section 9.3.3 for POST: explicit freshness and a
+/// Content-Location with the same value as the target URI. Deviation: only a 200.
+fn is_understood_method(case: &Case, directives: &Directives) -> bool {
+    let is_located = lines(&case.response, "content-location") == ["/x"];
+    case.first.method == "GET"
+        || (case.first.method == "POST" && case.status == 200 && is_located && stated(case, directives).is_some())
+}
+
 /// The fields without which a stored response would be judged by less than the origin said.
 fn decides(name: &str) -> bool {
     ["cache-control", "vary", "expires", "etag"].contains(&name)
@@ -286,10 +294,12 @@ fn may_store_credentialed(case: &Case, directives: &Directives, is_permitted: bo
     // lifetime as one.
     let known = [200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501];
     let is_temporary = [302, 303, 307].contains(&case.status);
-    let states = directives.has_plain("public")
+    // It stores what answers a POST by an explicit lifetime alone.
+    let is_post = case.first.method == "POST";
+    let states = (directives.has_plain("public") && !is_post)
         || has(&case.response, "expires")
         || ["max-age", "s-maxage"].iter().any(|name| matches!(directives.lifetime(name), Some(Ok(_))));
-    known.contains(&case.status) && (!is_temporary || states)
+    known.contains(&case.status) && (states || !is_temporary && !is_post)
 }
 
 /// RFC 9111 sections 3.1 and 4.1, RFC 9110 section 7.6.1, RFC 6265 section 3.

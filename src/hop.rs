@@ -198,6 +198,22 @@ pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> Heade
     fields
 }
 
+/// The fields of a received interim response that go on: what concerns this hop, proxies or framing is
+/// removed, and nothing is added.
+///
+/// Source: RFC 9110 sections 7.6.1, 8.6 and 15.2.
+#[must_use]
+pub fn interim_fields(received: &HeaderMap) -> HeaderMap {
+    let mut stripped = received.clone();
+    strip_hop_by_hop(&mut stripped);
+    stripped.remove(header::CONTENT_LENGTH);
+    let proxies: Vec<HeaderName> = stripped.keys().filter(|name| name.as_str().starts_with("proxy-")).cloned().collect();
+    for name in &proxies {
+        stripped.remove(name);
+    }
+    stripped
+}
+
 /// Fields that belong to one exchange and are therefore never kept in a stored response.
 const EXCHANGE_FIELDS: [HeaderName; 3] =
     [HeaderName::from_static("authentication-info"), header::WWW_AUTHENTICATE, header::SET_COOKIE];
@@ -309,6 +325,24 @@ mod tests {
             assert!(!is_plainly_coded(&fields(&[("transfer-encoding", odd)])), "{odd}");
         }
         assert!(!is_plainly_coded(&fields(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")])));
+    }
+
+    #[test]
+    fn x008_an_interim_response_keeps_its_end_to_end_fields() {
+        let kept = interim_fields(&fields(&[
+            ("link", "</a>"),
+            ("link", "</b>"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-authentication-info", "x"),
+            ("proxy-connection", "close"),
+            ("upgrade", "h2c"),
+        ]));
+        assert_eq!(kept, fields(&[("link", "</a>"), ("link", "</b>")]));
     }
 
     #[test]

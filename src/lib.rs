@@ -41,6 +41,7 @@ pub mod error;
 pub mod fields;
 pub mod gateway;
 pub mod hop;
+pub mod interim;
 pub mod keyed;
 pub mod metrics;
 pub mod policy;

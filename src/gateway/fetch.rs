@@ -74,7 +74,8 @@ impl Gateway {
         exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
         let started = Clock::instant();
-        let outbound = Outbound { method: exchange.method.clone(), fields, body };
+        let interim = exchange.connection.interim.relay(exchange.version);
+        let outbound = Outbound { method: exchange.method.clone(), fields, body, interim };
         let result = self.upstreams.send(permit, way.destination, outbound).await;
         let waited = Clock::instant().saturating_duration_since(started);
         exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);

@@ -1,7 +1,7 @@
 //! One client connection: hyper between the watched socket and the handler.
 //!
-//! RFC 9112 section 9 (connection management), RFC 9110 section 9.3.6 (CONNECT). Messages are
-//! parsed and framed by hyper.
+//! RFC 9112 section 9 (connection management), RFC 9110 section 9.3.6 (CONNECT), section 15.2 (1xx).
+//! Messages are parsed and framed by hyper; interim heads are put between them by `wire`.
 //!
 //! # Deviations
 //!
@@ -26,13 +26,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::body::{BodyError, ReplyBody};
 use crate::config::settings::{Limits, Listener, Settings};
+use crate::interim::Interim;
 
 use super::registry::Open;
 use super::socket::Watched;
 use super::watch::{Order, Watch};
+use super::wire::Wire;
 
 /// What the gateway may know of the connection that a request came on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     /// Index into `Settings::listeners`.
     pub listener: usize,
@@ -40,6 +42,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Whether the client's connection is TLS: an origin-form target then means `https`.
     pub tls: bool,
+    /// Takes what an origin says before its final response.
+    pub interim: Interim,
 }
 
 impl Connection {
@@ -93,27 +97,34 @@ impl Http {
         let (stream, open) = socket;
         let watch = Arc::clone(open.watch());
         let noted = Arc::clone(&watch);
+        let interim = connection.interim.clone();
+        let wire = Wire::new(Watched::new(stream, open), interim.clone());
+        let waiting = interim.clone();
         let connection = Arc::new(connection);
         let service = service_fn(move |request: Request<Incoming>| {
             let watch = Arc::clone(&noted);
             watch.exchange_begins(!request.body().is_end_stream());
+            let interim = interim.clone();
+            interim.turn();
             let is_connect = *request.method() == Method::CONNECT;
             let answer = handler(Arc::clone(&connection), request);
             async move {
                 let response = answer.await;
+                interim.taken().await;
+                interim.turn();
                 if is_connect && response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     watch.becomes_tunnel();
                 }
                 Ok::<_, Infallible>(response.map(|content| Noted { content, watch }))
             }
         });
-        let io = TokioIo::new(Watched::new(stream, open));
-        let mut serving = pin!(self.0.serve_connection(io, service).with_upgrades());
+        let mut serving = pin!(self.0.serve_connection(TokioIo::new(wire), service).with_upgrades());
         let mut is_known = false;
         let mut is_finishing = false;
         poll_fn(|cx| {
             if !is_known {
                 watch.remember(cx.waker());
+                waiting.remember(cx.waker());
                 is_known = true;
             }
             match watch.order() {

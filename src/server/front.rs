@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::ReplyBody;
 use crate::config::settings::{Limits, Settings};
+use crate::interim::Interim;
 use crate::metrics::{Metrics, RefusedConnection};
 
 use super::connection::{Connection, Http};
@@ -151,7 +152,7 @@ where
 {
     /// One connection from accept to close; a panic in here ends this connection alone.
     async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open) {
-        let connection = Connection { listener: self.listener, peer, tls: self.tls.is_some() };
+        let connection = Connection { listener: self.listener, peer, tls: self.tls.is_some(), interim: Interim::default() };
         let handler = self.handler.clone();
         let ended = match &self.tls {
             None => self.http.serve((stream, open), connection, handler).await,

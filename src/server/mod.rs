@@ -21,6 +21,7 @@ mod socket;
 mod tests;
 mod tls;
 mod watch;
+mod wire;
 
 use std::future::Future;
 use std::io;

@@ -20,10 +20,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use hyper::ext::on_informational;
 use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::error::{Error, UpstreamError};
+use crate::interim::Relay;
 use crate::target::Target;
 
 use super::body::{Hold, UpstreamBody};
@@ -38,6 +40,7 @@ pub(super) struct Message {
     host: HeaderValue,
     fields: HeaderMap,
     content: Option<Body>,
+    interim: Option<Relay>,
     framing: Framing,
 }
 
@@ -87,6 +90,7 @@ impl Message {
             host,
             fields: outbound.fields,
             content: Some(outbound.body),
+            interim: outbound.interim,
             framing,
         })
     }
@@ -122,6 +126,9 @@ impl Message {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.head();
+        if let Some(relay) = self.interim.clone() {
+            on_informational(&mut request, move |response| relay.pass(response.status(), response.headers()));
+        }
         request
     }
 

@@ -4,14 +4,14 @@
 //! with the destination guard, TCP, TLS, in that order and within one time limit. What was not sent
 //! may be sent again; what was sent is repeated only where repeating cannot do harm.
 //!
-//! RFC 9110 section 3.7 (intermediaries), section 7.3 (routing), section 9.2.2 (idempotent methods);
+//! RFC 9110 section 3.7 (intermediaries), section 7.3 (routing), section 9.2.2 (idempotent methods),
+//! section 15.2 (interim responses go to whoever asked);
 //! RFC 9112 section 9 (connections).
 //!
 //! # Deviations
 //!
 //! - Of the idempotent methods only GET and HEAD without content are repeated, once, and only on a
 //!   pooled connection that died before a byte of the response (RFC 9110 section 9.2.2 allows more).
-//! - Interim responses are not relayed (RFC 9110 section 15.2 asks a proxy to).
 //! - 101 is an error: `Upgrade` is never sent on (RFC 9110 section 7.8).
 
 mod balance;
@@ -37,6 +37,7 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::error::{Error, UpstreamError};
+use crate::interim::Relay;
 use crate::metrics::Metrics;
 
 pub use self::body::UpstreamBody;
@@ -67,6 +68,8 @@ pub struct Outbound {
     pub fields: HeaderMap,
     /// The content.
     pub body: Body,
+    /// Who hears of interim responses, if anybody.
+    pub interim: Option<Relay>,
 }
 
 /// All connections to origins.

@@ -9,7 +9,7 @@ const SECOND: i64 = 1_000_000;
 /// 2027-01-15 08:00:00 GMT.
 const START: i64 = 1_800_000_000;
 
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 15] = [
     "public",
     "public",
     "public",
@@ -21,12 +21,16 @@ const FLAGS: [&str; 14] = [
     "proxy-revalidate",
     "must-understand",
     "immutable",
+    "immutable",
     "unknown",
     "no-transform",
     "stale-if-error=60",
 ];
 
-const ODD: [&str; 33] = [
+const ODD: [&str; 36] = [
+    "immutable=0",
+    "immutable=\"a\"",
+    "immutable x",
     "private=\"set-cookie\"",
     "private=\"vary\"",
     "private=x-a",

@@ -456,8 +456,13 @@ fn reuse(case: &Case, stored: &Stored, asked: &Directives, credentialed: bool) -
     }
     let Some(age) = stored.age(case.now) else { return "validate" };
     let of_first = |name| asked.arguments(name).next().filter(|_| obeys).map(number);
+    // RFC 8246 section 2: "will not update the representation of that resource during the freshness lifetime"; section 2.1:
+    // "proxies SHOULD skip conditionally revalidating fresh responses containing the immutable extension unless there is a
+    // signal from the client that a validation is necessary". "If any arguments are present, they have no meaning and MUST
+    // be ignored". Deviation: what is no argument by the grammar makes it another word.
+    let is_immutable = stored.lifetime > age && directives.arguments("immutable").any(|argument| *argument != Argument::Broken);
     // Section 5.2.1.1. Deviation: a broken max-age wants the youngest.
-    if of_first("max-age").is_some_and(|most| age > most.unwrap_or(0) * SECOND) {
+    if !is_immutable && of_first("max-age").is_some_and(|most| age > most.unwrap_or(0) * SECOND) {
         return "validate";
     }
     if stored.lifetime > age {

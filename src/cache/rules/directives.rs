@@ -65,7 +65,7 @@ pub struct ResponseDirectives {
     pub no_cache: Qualified,
     /// `must-understand`.
     pub must_understand: bool,
-    /// `immutable` (RFC 8246 section 2; arguments are ignored).
+    /// `immutable`; an argument means nothing, unless it is none by the grammar (RFC 8246 section 2).
     pub immutable: bool,
     /// `stale-while-revalidate` (RFC 5861 section 3).
     pub stale_while_revalidate: Option<Seconds>,
@@ -254,7 +254,7 @@ impl ResponseDirectives {
             b"no-store" => self.no_store = true,
             b"no-cache" => self.no_cache.merge(argument.qualified()),
             b"must-understand" => self.must_understand |= argument.is_none(),
-            b"immutable" => self.immutable = true,
+            b"immutable" => self.immutable |= !matches!(argument, Argument::Broken),
             b"stale-while-revalidate" => merge_seconds(&mut self.stale_while_revalidate, argument.seconds()),
             b"stale-if-error" => merge_seconds(&mut self.stale_if_error, argument.seconds()),
             _ => {}

@@ -1,6 +1,6 @@
 //! May a stored response answer this request as it is, or only after validation?
 //!
-//! RFC 9111 sections 4, 4.2.4, 5.2.1 and 5.2.2.
+//! RFC 9111 sections 4, 4.2.4, 5.2.1 and 5.2.2; RFC 8246 section 2.
 //!
 //! # Deviations
 //!
@@ -8,6 +8,8 @@
 //!   directives off (RFC 9111 section 5.2.1 calls them advisory), but not `no-store` and
 //!   `only-if-cached`.
 //! - A request with `no-store` does not reuse a stored response.
+//! - `max-age` of a request does not make a fresh `immutable` response be validated: the origin has said that it would
+//!   be confirmed (RFC 8246 section 2.1 asks for that, RFC 9111 section 5.2.1.1 leaves `max-age` to preference).
 
 use std::time::{Duration, SystemTime};
 
@@ -85,12 +87,15 @@ pub fn decide(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Reus
     let Some(age) = stored.current_age(asker.now) else { return Reuse::Validate(WhyValidate::Clock) };
     let directives = asker.directives;
     let lifetime = stored.lifetime.duration;
+    let is_fresh = age < lifetime;
+    // RFC 8246 section 2.1: a reload of what will not change while it is fresh; no-cache was asked above.
+    let is_certain = is_fresh && stored.directives.immutable;
     // RFC 9111 section 5.2.1.1: max-age of a request bounds the age; max-stale lifts only the other
     // half of its meaning, that a stale response is not wanted.
-    if directives.max_age.is_some_and(|most| age > seconds(most)) {
+    if !is_certain && directives.max_age.is_some_and(|most| age > seconds(most)) {
         return Reuse::Validate(WhyValidate::Request);
     }
-    if age < lifetime {
+    if is_fresh {
         // RFC 9111 section 5.2.1.3: fresh for at least min-fresh more seconds.
         let is_fresh_enough = directives.min_fresh.is_none_or(|least| lifetime.saturating_sub(age) >= seconds(least));
         return if is_fresh_enough { Reuse::Fresh } else { Reuse::Validate(WhyValidate::Request) };

@@ -143,6 +143,7 @@ fn t05_after_a_quoted_string_that_never_ends_nothing_is_granted() {
     }
     assert_eq!(over("foo=\"a", "max-age=60").max_age, Some(Seconds::Broken));
     assert!(over("foo=\"a", "no-store, b\"").no_store && over("foo=\"a\\\"", "no-cache").no_cache.is_whole());
+    assert!(!over("foo=\"a", "immutable").immutable && over("foo=\"a\"", "immutable=1").immutable);
     assert!(over("foo=\"a\\\\\"", "public").public, "an escaped backslash, then the end");
     assert!(over("public", "foo=\"a").public, "what stood before it stands in both readings");
 }

@@ -103,6 +103,29 @@ fn n103_what_the_request_asks_for() {
 }
 
 #[test]
+fn x031_what_is_immutable_and_fresh_is_not_validated_for_a_reload() {
+    for (value, asked, seconds, expected) in [
+        ("max-age=60, immutable", "max-age=0", 59, Reuse::Fresh),
+        ("max-age=60, immutable=0", "max-age=10", 59, Reuse::Fresh),
+        ("max-age=60, immutable=\"\", immutable", "max-age=x", 59, Reuse::Fresh),
+        ("max-age=60, immutable x", "max-age=0", 59, REQUEST),
+        ("max-age=60", "max-age=0", 59, REQUEST),
+        ("max-age=60, immutable", "max-age=0", 60, REQUEST),
+        ("max-age=60, immutable", "", 60, STALE),
+        ("max-age=60, immutable", "no-cache", 1, REQUEST),
+        ("max-age=60, immutable", "no-store", 1, REQUEST),
+        ("max-age=60, immutable", "max-age=0, no-cache", 1, REQUEST),
+        ("max-age=60, immutable", "min-fresh=30", 31, REQUEST),
+        ("max-age=60, immutable", "max-age=0, min-fresh=30", 31, REQUEST),
+        ("max-age=60, immutable, no-cache", "", 1, Reuse::Validate(WhyValidate::NoCache)),
+    ] {
+        assert_eq!(plain(&anonymous(value), asked, seconds), expected, "{value}, {asked}, {seconds}");
+    }
+    let changed = Head { policy_fingerprint: 8, ..anonymous("max-age=60, immutable") };
+    assert_eq!(plain(&changed, "max-age=0", 1), POLICY);
+}
+
+#[test]
 fn n077_n104_n111_n113_max_stale_beats_no_prohibition() {
     for value in
         ["must-revalidate, max-age=1", "proxy-revalidate, max-age=1", "s-maxage=1", "max-age=1, no-cache=\"x\"", "s-maxage=x"]

@@ -45,6 +45,12 @@ impl<'a> CacheKey<'a> {
         self.hash
     }
 
+    /// The target it was made from.
+    #[must_use]
+    pub fn target(&self) -> &'a Target {
+        self.target
+    }
+
     /// The form that an entry keeps.
     #[must_use]
     pub fn to_stored(self) -> StoredKey {

@@ -3,6 +3,8 @@
 //! [`lookup`] decides what a stored response is worth to a request, [`rules`] hold the reasons,
 //! [`store`] keeps the bytes. Nothing here talks to the network.
 
+pub mod admit;
+pub mod confirm;
 pub mod entry;
 pub mod key;
 pub mod lookup;

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use http::HeaderMap;
-use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
@@ -15,11 +14,12 @@ use super::{Gateway, Way, result_of};
 use crate::access::Permit;
 use crate::access_log::format_id;
 use crate::body::Body;
+use crate::cache::admit::{Answer, admit};
+use crate::cache::confirm::AnswerFields;
 use crate::cache::entry::{Filler, Head, authorization_decision};
 use crate::cache::key::CacheKey;
-use crate::cache::rules::groups;
-use crate::cache::rules::invalidate::{invalidates, is_located_at, related_paths};
-use crate::cache::rules::partial::{self, StoredPart};
+use crate::cache::rules::invalidate::is_located_at;
+use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::vary;
 use crate::cache::store::{Reader, Transfer};
@@ -122,18 +122,17 @@ impl Gateway {
             return Err(UpstreamError::ProxyAuthentication.into());
         }
         let key = CacheKey::new(permit, &self.keyed);
-        let epoch = self.invalidate(exchange, permit, &parts, arrived.epoch);
+        let answered = (&exchange.method, parts.status, &parts.headers);
+        let epoch = self.memory.invalidate_after(&key, &self.keyed, answered, arrived.epoch);
         let kept = hop::response_fields(&parts.headers, arrived.response_time);
+        let fields = AnswerFields { received: &parts.headers, kept: &kept };
         let mut filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         filler.is_located = is_located_at(permit.target(), &parts.headers);
-        self.freshen_by_head(exchange, &filler, way, (&key, &parts, &kept));
-        let part = partial::stored_part(&exchange.fields, exchange.credentials.any, parts.status, &kept)
-            .filter(|part| part.complete <= self.most_bytes());
-        let verdict = match part {
-            Some(part) => Self::judge_part(exchange, &filler, &parts, &kept, (way, part)),
-            None => Self::judge(exchange, &filler, &parts, &kept, (way, reason)),
-        };
-        let verdict = verdict.and_then(|head| self.admit_size(&body).map(|()| head));
+        self.freshen_by_head(exchange, &filler, way, (&key, parts.status, fields));
+        let is_validation = matches!(reason, ForwardReason::Stale | ForwardReason::Request);
+        let answer = Answer { status: parts.status, fields, is_validation, most_bytes: self.most_bytes() };
+        let verdict = admit(&exchange.asked(), &filler, &answer, &way.policy);
+        let verdict = verdict.and_then(|admitted| self.admit_size(&body).map(|()| admitted));
         self.count_authorization(exchange, way, &verdict);
         let mut status = CacheStatus { fwd: Some(reason), ..CacheStatus::default() };
         let body = match verdict {
@@ -141,7 +140,7 @@ impl Gateway {
                 status.detail = Some(why.as_str());
                 Body::Upstream(body)
             }
-            Ok(head) => {
+            Ok((head, part)) => {
                 status.stored = true;
                 status.ttl = reply::ttl(&head, arrived.response_time);
                 status.detail = Some(reply::permit_word(&head));
@@ -150,66 +149,6 @@ impl Gateway {
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
         Ok(reply::forwarded(parts.status, kept, body, self.pseudonym.via(parts.version), status))
-    }
-
-    /// A non-error answer to an unsafe method makes what is stored for its target unusable.
-    ///
-    /// Gives back the count of invalidations that what is stored of this answer must not outlive: its own
-    /// one does not count, another one since the request was sent does.
-    ///
-    /// Source: RFC 9111 section 4.4, RFC 9875 section 3.
-    fn invalidate(&self, exchange: &Exchange<'_>, permit: &Permit, answer: &Parts, sent: u64) -> u64 {
-        if !invalidates(&exchange.method, answer.status) {
-            return sent;
-        }
-        let key = CacheKey::new(permit, &self.keyed);
-        let before = self.memory.invalidate(key.hash());
-        let target = permit.target();
-        for group in &groups::invalidated(&answer.headers) {
-            self.memory.groups().invalidate((target.scheme, &target.host, target.port), group);
-        }
-        for path in related_paths(permit.target(), &answer.headers) {
-            self.memory.invalidate(key.sibling_hash(&self.keyed, &path));
-        }
-        if before == sent { sent + 1 } else { sent }
-    }
-
-    /// May this answer be stored? Besides the rules on responses: a request with content has no key, and
-    /// a refusal on validation is for this client alone and never takes the entry's place.
-    ///
-    /// Source: RFC 9111 sections 3 and 4.3.3.
-    fn judge(
-        exchange: &Exchange<'_>,
-        filler: &Filler<'_>,
-        answer: &Parts,
-        kept: &HeaderMap,
-        (way, reason): (&Way, ForwardReason),
-    ) -> Result<Head, NotStored> {
-        if exchange.has_content && exchange.method == Method::GET {
-            return Err(NotStored::RequestContent);
-        }
-        let is_validation = matches!(reason, ForwardReason::Stale | ForwardReason::Request);
-        if is_validation && answer.status == StatusCode::FORBIDDEN {
-            return Err(NotStored::Status);
-        }
-        Head::judge(filler, answer.status, &answer.headers, kept, &way.policy)
-    }
-
-    /// May this part be stored? The same rules, on the representation that it is a part of.
-    ///
-    /// Source: RFC 9111 section 3.3.
-    fn judge_part(
-        exchange: &Exchange<'_>,
-        filler: &Filler<'_>,
-        answer: &Parts,
-        kept: &HeaderMap,
-        (way, part): (&Way, StoredPart),
-    ) -> Result<Head, NotStored> {
-        if exchange.method != Method::GET || exchange.has_content {
-            return Err(NotStored::Partial);
-        }
-        let (received, kept) = (partial::as_whole(&answer.headers, part), partial::as_whole(kept, part));
-        Head::judge(filler, StatusCode::OK, &received, &kept, &way.policy)
     }
 
     /// The largest content that is stored.
@@ -240,11 +179,16 @@ impl Gateway {
     }
 
     /// Counts what the authorization rule decided about a response to a credentialed GET.
-    pub(super) fn count_authorization(&self, exchange: &Exchange<'_>, way: &Way, verdict: &Result<Head, NotStored>) {
+    pub(super) fn count_authorization(
+        &self,
+        exchange: &Exchange<'_>,
+        way: &Way,
+        verdict: &Result<(Head, Option<StoredPart>), NotStored>,
+    ) {
         if !exchange.credentials.any || exchange.method != Method::GET {
             return;
         }
-        let verdict = verdict.as_ref().map(|head| head.permission).map_err(|why| *why);
+        let verdict = verdict.as_ref().map(|(head, _)| head.permission).map_err(|why| *why);
         let decision = authorization_decision(verdict, way.policy.settings.authorization);
         if decision == AuthorizationDecision::SecondKey {
             tracing::warn!(id = %format_id(exchange.record.id), "second key refused a response that the rules called storable");

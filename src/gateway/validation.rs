@@ -13,13 +13,11 @@ use super::{Gateway, Way};
 use crate::access::Permit;
 use crate::access_log::format_id;
 use crate::body::Body;
-use crate::cache::entry::{Filler, Head};
+use crate::cache::confirm::{self, AnswerFields, Confirmed};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
-use crate::cache::rules::storable::NotStored;
-use crate::cache::rules::update::merge;
 use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
-use crate::cache::rules::{reuse, reuse::WhyValidate, vary};
+use crate::cache::rules::{reuse, reuse::WhyValidate};
 use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
 use crate::error::{Error, UpstreamError};
 use crate::hop;
@@ -90,23 +88,18 @@ impl Gateway {
         chosen: Chosen,
         arrived: &Arrived,
     ) -> Response<Body> {
-        let received = merge(&chosen.head.fields, arrived.response.headers());
         let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
-        let kept = merge(&chosen.head.fields, &fresh);
         let is_aged = arrived.response.headers().contains_key(http::header::AGE);
-        let mut filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
-        // An entry filled with credentials stays one, and one confirmed to credentials becomes one.
-        filler.credentials.any |= chosen.head.credentialed;
-        // HEAD confirms what a GET stored (RFC 9111 section 4.3.5).
-        filler.method = &http::Method::GET;
-        let verdict = Head::judge(&filler, chosen.head.status, &received, &kept, &way.policy);
+        let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        let answer = AnswerFields { received: arrived.response.headers(), kept: &fresh };
+        let Confirmed { verdict, for_one, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &way.policy);
         let detail = match &verdict {
             Ok(_) => "validated",
             Err(why) => why.as_str(),
         };
-        let for_one = Head::for_one(&chosen.head, &filler, &received, kept);
-        let key = CacheKey::new(permit, &self.keyed);
-        let head = self.settle_entry(&key, &chosen, verdict, &filler).unwrap_or_else(|| Arc::new(for_one));
+        let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
+        let hash = CacheKey::new(permit, &self.keyed).hash();
+        let head = self.memory.settle(hash, &chosen.stored, becomes).unwrap_or_else(|| Arc::new(for_one));
         self.memory.touch(&chosen.stored);
         exchange.note_cache(CacheResult::Validated, detail);
         let status = CacheStatus {
@@ -122,40 +115,6 @@ impl Gateway {
         let mut response = reply::stored(&validated, Shown::Validated { is_aged }, &asked, status);
         hop::add_exchange_fields(response.headers_mut(), &fresh);
         response
-    }
-
-    /// Freshens the entry, leaves it, or drops it, as the rules say of the merged fields.
-    ///
-    /// Left alone: an entry stored without credentials whose confirmation to credentials may not be
-    /// shown to others. Dropped: one that the merged fields forbid.
-    ///
-    /// Source: RFC 9111 sections 3.5 and 4.3.4.
-    pub(super) fn settle_entry(
-        &self,
-        key: &CacheKey<'_>,
-        chosen: &Chosen,
-        verdict: Result<Head, NotStored>,
-        filler: &Filler<'_>,
-    ) -> Option<Arc<Head>> {
-        match verdict {
-            Ok(head) => {
-                if vary::names(&head.fields).as_deref() != Some(chosen.stored.vary_names()) {
-                    self.memory.remove(key.hash(), &chosen.stored);
-                    return None;
-                }
-                Some(chosen.stored.freshen(head))
-            }
-            Err(NotStored::RequestNoStore | NotStored::SetCookie) => None,
-            Err(NotStored::NoPermit | NotStored::SecondKey | NotStored::Policy)
-                if !chosen.head.credentialed && filler.credentials.any =>
-            {
-                None
-            }
-            Err(_) => {
-                self.memory.remove(key.hash(), &chosen.stored);
-                None
-            }
-        }
     }
 
     /// No answer from the origin: stale where nothing forbids it, else 504.

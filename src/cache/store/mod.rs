@@ -2,6 +2,7 @@
 //!
 //! A further tier is a further file here; what a tier offers is what [`memory::Memory`] offers.
 
+mod changes;
 pub mod groups;
 pub mod memory;
 mod reader;

@@ -113,8 +113,8 @@ impl StoredResponse {
     /// another validation puts there meanwhile is not this one's answer.
     ///
     /// Source: RFC 9111 section 4.3.4.
-    pub fn freshen(&self, head: Head) -> Arc<Head> {
-        let head = Arc::new(head);
+    pub fn freshen(&self, head: impl Into<Arc<Head>>) -> Arc<Head> {
+        let head = head.into();
         self.head.store(Arc::clone(&head));
         head
     }

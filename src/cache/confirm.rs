@@ -1,0 +1,119 @@
+//! What becomes of a stored response that the origin confirmed: by a 304 to a validation, or by a 200 to HEAD.
+//!
+//! RFC 9111 sections 3.2, 4.3.3, 4.3.4 and 4.3.5.
+//!
+//! # Deviations
+//!
+//! - The answer to a credentialed HEAD freshens nothing unless its own directives would let it be shared:
+//!   its fields would otherwise reach others under the permission of the stored response.
+//! - A stored response that came after the HEAD was sent is left alone.
+
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName};
+use http::{Method, StatusCode};
+
+use super::entry::{Filler, Head};
+use super::rules::storable::NotStored;
+use super::rules::update::merge;
+use super::rules::validate::is_described_by;
+use super::rules::vary;
+use super::store::StoredResponse;
+use crate::policy::CompiledPolicy;
+
+/// The fields of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerFields<'a> {
+    /// As received: decisions read these.
+    pub received: &'a HeaderMap,
+    /// With hop-by-hop fields removed and `Date` filled in: these are kept.
+    pub kept: &'a HeaderMap,
+}
+
+/// What a 304 makes of the stored response that it confirms.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// What the rules say of the merged fields.
+    pub verdict: Result<Head, NotStored>,
+    /// The head that answers the asker, whatever others may see.
+    pub for_one: Head,
+    /// Who the merged fields were judged for had credentials.
+    pub credentialed: bool,
+}
+
+/// What is done with the entry.
+#[derive(Debug)]
+pub enum Becomes {
+    /// It has this head from now on.
+    Freshened(Arc<Head>),
+    /// It stays as it is.
+    Left,
+    /// It goes.
+    Dropped,
+}
+
+/// Merges the fields of a 304 into the stored ones and judges the result like a new response.
+///
+/// Source: RFC 9111 sections 3.2, 3.5, 4.3.3 and 4.3.4.
+#[must_use]
+pub fn by_not_modified(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> Confirmed {
+    let filler = filler_of_both(filler, stored);
+    let received = merge(&stored.fields, answer.received);
+    let kept = merge(&stored.fields, answer.kept);
+    let verdict = Head::judge(&filler, stored.status, &received, &kept, policy);
+    let for_one = Head::for_one(stored, &filler, &received, kept);
+    Confirmed { verdict, for_one, credentialed: filler.credentials.any }
+}
+
+/// Who a confirmed response is judged for: an entry filled with credentials stays one, and one confirmed
+/// to credentials becomes one. HEAD confirms what a GET stored (RFC 9111 section 4.3.5).
+fn filler_of_both<'a>(filler: &Filler<'a>, stored: &Head) -> Filler<'a> {
+    let mut both = Filler { method: &Method::GET, ..*filler };
+    both.credentials.any |= stored.credentialed;
+    both
+}
+
+/// Freshens the entry, leaves it, or drops it, as the rules say of the merged fields.
+///
+/// Left alone: an entry stored without credentials whose confirmation to credentials may not be
+/// shown to others. Dropped: one that the merged fields forbid.
+///
+/// Source: RFC 9111 sections 3.5 and 4.3.4.
+#[must_use]
+pub fn becomes(verdict: Result<Head, NotStored>, stored: &Head, vary_names: &[HeaderName], credentialed: bool) -> Becomes {
+    match verdict {
+        Ok(head) if vary::names(&head.fields).as_deref() == Some(vary_names) => Becomes::Freshened(Arc::new(head)),
+        Ok(_) => Becomes::Dropped,
+        Err(NotStored::RequestNoStore | NotStored::SetCookie) => Becomes::Left,
+        Err(NotStored::NoPermit | NotStored::SecondKey | NotStored::Policy) if !stored.credentialed && credentialed => {
+            Becomes::Left
+        }
+        Err(_) => Becomes::Dropped,
+    }
+}
+
+/// What an answer to HEAD with this status makes of a stored response that it could have selected: one that
+/// it describes is freshened, another goes stale.
+///
+/// Source: RFC 9111 section 4.3.5.
+#[must_use]
+pub fn by_head(
+    stored: &StoredResponse,
+    filler: &Filler<'_>,
+    status: StatusCode,
+    answer: AnswerFields<'_>,
+    policy: &CompiledPolicy,
+) -> Becomes {
+    let head = stored.head();
+    if status != StatusCode::OK || head.age.response_time > filler.request_time {
+        return Becomes::Left;
+    }
+    if head.status != status || !is_described_by(answer.received, &head, stored.content().length()) {
+        return Becomes::Freshened(Arc::new(head.without_freshness()));
+    }
+    let Confirmed { verdict, credentialed, .. } = by_not_modified(&head, filler, answer, policy);
+    // What GET would have brought this asker, judged alone.
+    let alone = Filler { method: &Method::GET, ..*filler };
+    let is_own_permission = !filler.credentials.any || Head::judge(&alone, status, answer.received, answer.kept, policy).is_ok();
+    if verdict.is_err() || is_own_permission { becomes(verdict, &head, stored.vary_names(), credentialed) } else { Becomes::Left }
+}

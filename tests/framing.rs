@@ -115,6 +115,21 @@ async fn bytes_after_a_response_reach_nobody() {
     }
 }
 
+/// RFC 9112 section 6.3, item 4: a response in an unknown coding without `chunked` ends with its connection; the field goes
+/// no further than that connection.
+#[tokio::test]
+async fn x015_an_unknown_transfer_coding_is_read_to_the_close_and_the_field_dropped() {
+    let clock = test_clock();
+    let answer = reply(200).field("cache-control", "max-age=60").field("transfer-encoding", "x-fold").body("whole").no_length();
+    let origin = Origin::serving(move |_| answer.clone()).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    for decision in ["fwd=uri-miss; stored", "hit"] {
+        let answer = gateway.anonymous().get("/x").await;
+        assert_eq!((answer.decision().as_str(), answer.text().as_str(), answer.complete), (decision, "whole", true));
+        assert!(!answer.fields_named("transfer-encoding").contains(&"x-fold"));
+    }
+}
+
 /// RFC 9110 section 15.2: interim responses are not final ones.
 #[tokio::test]
 async fn x008_interim_responses_of_the_origin_do_not_end_the_exchange() {

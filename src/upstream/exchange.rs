@@ -6,9 +6,9 @@
 //!
 //! # Deviations
 //!
-//! - A response with both `Transfer-Encoding` and `Content-Length`, or with a transfer coding other
-//!   than `chunked`, is refused: RFC 9112 section 6.3 calls the first an error, and codings that
-//!   were not asked for with `TE` may not be sent (RFC 9112 section 7.4).
+//! - A response with both `Transfer-Encoding` and `Content-Length` is refused, as RFC 9112 section
+//!   6.3 calls it an error; so is one in a compression coding, with `chunked` or without it, which was
+//!   not asked for with `TE` (RFC 9112 section 7.4) and would pass for the plain content.
 //! - A connection that carried `NTLM` or `Negotiate` is not used again: those schemes authenticate
 //!   the connection, and the next request on it may be somebody else's (RFC 4559 section 6).
 
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::error::{Error, UpstreamError};
+use crate::fields::{is_token, list_members};
 use crate::interim::Relay;
 use crate::target::Target;
 
@@ -174,10 +175,12 @@ pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration,
         Ok(response) => response,
         Err(error) => return classify(error, &lease, watch.as_deref()),
     };
-    if let Err(reason) = settle_framing(&mut response) {
-        return Sent::Failed(UpstreamError::Framing(reason));
-    }
-    let is_bound = is_bound || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
+    let is_closing = match settle_framing(&mut response) {
+        Ok(end) => end == End::Close,
+        Err(reason) => return Sent::Failed(UpstreamError::Framing(reason)),
+    };
+    let is_bound =
+        is_bound || is_closing || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
     let hold = Hold { lease, may_reuse: !is_bound };
     Sent::Answered(Box::new(response.map(|incoming| UpstreamBody::new(incoming, hold, watch, limit))))
 }
@@ -218,13 +221,22 @@ fn classify(mut error: TrySendError<Wired>, lease: &Lease, watch: Option<&Watch>
     }
 }
 
+/// Where a response ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Wherever hyper says; it keeps track of whether the connection may be used again.
+    Framed,
+    /// With the connection, which is not used again whatever the method says of content.
+    Close,
+}
+
 /// Refuses ambiguous framing and leaves at most one true `Content-Length`.
 ///
 /// hyper has framed the content already, by the same rules; what is settled here is what the fields
 /// say to those who read them after us.
 ///
 /// Source: RFC 9112 section 6.3; RFC 9110 section 8.6; RFC 9110 sections 15.2.2 and 15.3.5.
-fn settle_framing(response: &mut Response<Incoming>) -> Result<(), &'static str> {
+fn settle_framing(response: &mut Response<Incoming>) -> Result<End, &'static str> {
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err("expected a final response, found 101 although no upgrade was asked for");
@@ -233,22 +245,46 @@ fn settle_framing(response: &mut Response<Incoming>) -> Result<(), &'static str>
     if status == StatusCode::NO_CONTENT {
         fields.remove(header::CONTENT_LENGTH);
         fields.remove(header::TRANSFER_ENCODING);
-        return Ok(());
+        return Ok(End::Framed);
     }
-    if let Some(coding) = fields.get(header::TRANSFER_ENCODING) {
-        let is_single = fields.get_all(header::TRANSFER_ENCODING).iter().count() == 1;
-        if !is_single || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
-            return Err("expected no transfer coding but chunked, found another");
-        }
+    if fields.contains_key(header::TRANSFER_ENCODING) {
         if fields.contains_key(header::CONTENT_LENGTH) {
             return Err("expected Transfer-Encoding or Content-Length, found both");
         }
+        return settle_coding(fields);
     }
     if fields.contains_key(header::CONTENT_LENGTH) {
         let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
         fields.insert(header::CONTENT_LENGTH, length.into());
     }
-    Ok(())
+    Ok(End::Framed)
+}
+
+/// `chunked` alone, or codings that nobody knows: without `chunked` the content ends with the
+/// connection, and the field, which is about that connection, is dropped.
+///
+/// Source: RFC 9112 section 6.3, item 4.
+fn settle_coding(fields: &mut HeaderMap) -> Result<End, &'static str> {
+    // RFC 9112 section 7.2, with the other names that it gives for them.
+    const COMPRESSIONS: [&[u8]; 5] = [b"compress", b"x-compress", b"deflate", b"gzip", b"x-gzip"];
+    let lines = fields.get_all(header::TRANSFER_ENCODING);
+    let mut values = lines.iter().map(|line| line.as_bytes().trim_ascii());
+    if let (Some(value), None) = (values.next(), values.next())
+        && value.eq_ignore_ascii_case(b"chunked")
+    {
+        return Ok(End::Framed);
+    }
+    if lines.iter().any(|line| line.as_bytes().windows(7).any(|part| part.eq_ignore_ascii_case(b"chunked"))) {
+        return Err("expected chunked as the only transfer coding, found another beside it");
+    }
+    let mut codings = list_members(fields, &header::TRANSFER_ENCODING).peekable();
+    let is_foreign = |coding: &[u8]| is_token(coding) && !COMPRESSIONS.iter().any(|known| known.eq_ignore_ascii_case(coding));
+    if codings.peek().is_none() || !codings.all(is_foreign) {
+        return Err("expected chunked or an unknown transfer coding, found a compression or no coding");
+    }
+    drop(codings);
+    fields.remove(header::TRANSFER_ENCODING);
+    Ok(End::Close)
 }
 
 /// The one length that all lines and list members agree on.

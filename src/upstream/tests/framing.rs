@@ -104,6 +104,8 @@ async fn x016_complete_contents_end_without_an_error() {
         "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2;x=y\nwh\n3\nole\n0\nX-Trailer: 1\n\n",
         "HTTP/1.1 200 OK\n\nwhole",
         "HTTP/1.0 200 OK\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: identity\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: x-fold\nTransfer-Encoding: x-cut, x-spin\n\nwhole",
         "HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Early Hints\nLink: </a>\n\nHTTP/1.1 200 OK\nContent-Length: 5\n\nwhole",
     ];
     for text in complete {
@@ -111,6 +113,7 @@ async fn x016_complete_contents_end_without_an_error() {
         assert_eq!((status, &content[..]), (200, &b"whole"[..]), "{text:?}");
         let lengths: Vec<_> = fields.get_all("content-length").iter().collect();
         assert!(lengths.is_empty() || lengths == ["5"], "{text:?}");
+        assert!(!fields.contains_key("transfer-encoding") || text.contains("chunked"), "{text:?}");
     }
 }
 
@@ -128,8 +131,17 @@ async fn x015_ambiguous_response_framing_is_refused() {
         "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nContent-Length: 5\n\n5\nwhole\n0\n\n",
         "HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n\n5\nwhole\n0\n\n",
         "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n5\nwhole\n0\n\n",
-        "HTTP/1.1 200 OK\nTransfer-Encoding: identity\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: x-fold, chunked\n\n5\nwhole\n0\n\n",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked, x-fold\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked;x=y\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: \"chunked\"\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: X-GZip\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: x-fold, deflate\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: x fold\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding:\n\nwhole",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: x-fold\nContent-Length: 5\n\nwhole",
         "HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n5\nwhole\n0\n\n",
+        "HTTP/1.0 200 OK\nTransfer-Encoding: x-fold\n\nwhole",
         "HTTP/1.1 200 OK\nContent-Length: 5\nContent-Length: 6\n\nwhole",
         "HTTP/1.1 200 OK\nContent-Length: 5, 6\n\nwhole",
         "HTTP/1.1 200 OK\nContent-Length: +5\n\nwhole",
@@ -146,6 +158,21 @@ async fn x015_ambiguous_response_framing_is_refused() {
             "{text:?}: {refused:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn x015_a_connection_with_an_unknown_coding_is_not_used_again() {
+    let head = "HTTP/1.1 200 OK\nTransfer-Encoding: x-fold\n\n";
+    let origin = Origin::script(vec![vec![Step::Read, write(head), Step::Hold], vec![Step::Read, ok("2"), Step::Hold]]).await;
+    let upstreams = upstreams(&settings(), &[]);
+    let permit = permit(origin.address, "/");
+    for content in ["", "2"] {
+        let method = if content.is_empty() { Method::HEAD } else { Method::GET };
+        let response = upstreams.send(&permit, Destination::Forward, bare(method)).await.unwrap();
+        assert!(!response.headers().contains_key("transfer-encoding"));
+        assert_eq!(read(response).await.unwrap().2, content);
+    }
+    assert_eq!((origin.requests().len(), origin.connections()), (2, 2));
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl Gateway {
             Some(content) if !content.is_end_stream() => Body::Request(content),
             Some(_) | None => Body::Empty,
         };
-        let epoch = self.memory.epoch(CacheKey::new(permit, &self.keyed).hash());
+        let epoch = self.memory.epoch();
         exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
         let started = Clock::instant();

@@ -47,14 +47,14 @@ impl Memory {
         if !invalidates(method, status) {
             return sent;
         }
-        let before = self.invalidate(key.hash());
+        let epoch = self.invalidate(key.hash(), sent);
         let target = key.target();
         for group in &groups::invalidated(answer) {
             self.groups().invalidate((target.scheme, &target.host, target.port), group);
         }
         for path in related_paths(target, answer) {
-            self.invalidate(key.sibling_hash(keyed, &path));
+            self.invalidate(key.sibling_hash(keyed, &path), sent);
         }
-        if before == sent { sent + 1 } else { sent }
+        epoch
     }
 }

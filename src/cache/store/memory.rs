@@ -13,6 +13,7 @@ use moka::ops::compute::Op;
 use moka::sync::Cache;
 
 use super::groups::Groups;
+use super::invalidations::Invalidations;
 use super::stored::{Slot, StoredResponse};
 use crate::cache::key::{CacheKey, StoredKey};
 use crate::metrics::Metrics;
@@ -20,16 +21,13 @@ use crate::metrics::Metrics;
 /// Bytes inserted between two runs of the index's maintenance.
 const MAINTENANCE_BYTES: u64 = 4 << 20;
 
-/// How many counters tell a running fill that its key was invalidated meanwhile.
-const EPOCHS: usize = 4096;
-
 /// The memory tier.
 pub struct Memory {
     index: Cache<u128, Arc<Slot>, AlreadyHashed>,
     metrics: Arc<Metrics>,
     inserted_bytes: AtomicU64,
     uses: AtomicU64,
-    epochs: Box<[AtomicU64]>,
+    invalidations: Invalidations,
     groups: Groups,
 }
 
@@ -47,8 +45,8 @@ impl Memory {
                 RemovalCause::Expired | RemovalCause::Replaced => {}
             })
             .build_with_hasher(AlreadyHashed);
-        let epochs = (0..EPOCHS).map(|_| AtomicU64::new(0)).collect();
-        Self { index, metrics, inserted_bytes: AtomicU64::new(0), uses: AtomicU64::new(0), epochs, groups: Groups::new() }
+        let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { index, metrics, inserted_bytes, uses, invalidations: Invalidations::new(), groups: Groups::new() }
     }
 
     /// What is stored for this key and was not invalidated with a group.
@@ -80,7 +78,7 @@ impl Memory {
 
     /// Stores a complete response beside its siblings, unless its key was invalidated since `epoch`.
     pub fn insert(&self, key: &StoredKey, stored: &Arc<StoredResponse>, variants: usize, epoch: u64) {
-        if self.epoch(key.hash()) != epoch {
+        if self.invalidations.has_since(key.hash(), epoch) {
             return;
         }
         stored.touch(self.uses.fetch_add(1, Ordering::Relaxed));
@@ -93,7 +91,7 @@ impl Memory {
             )
         });
         // An invalidation between the check above and the insertion would have found nothing to drop.
-        if self.epoch(key.hash()) != epoch {
+        if self.invalidations.has_since(key.hash(), epoch) {
             self.index.invalidate(&key.hash());
         }
         let before = self.inserted_bytes.fetch_add(weight, Ordering::Relaxed);
@@ -112,19 +110,21 @@ impl Memory {
     }
 
     /// Drops everything stored under this hash, and whatever a running fill is about to store there.
-    /// Gives back the count of invalidations before this one.
+    ///
+    /// Gives back the epoch of what is stored of the response that invalidates, whose request was sent in
+    /// epoch `sent`: its own invalidation does not count, another one of this key since then does.
     ///
     /// Source: RFC 9111 section 4.4.
-    pub fn invalidate(&self, hash: u128) -> u64 {
-        let before = self.epochs.get(epoch_index(hash)).map_or(0, |epoch| epoch.fetch_add(1, Ordering::SeqCst));
+    pub fn invalidate(&self, hash: u128, sent: u64) -> u64 {
+        let epoch = self.invalidations.note(hash, sent);
         self.index.invalidate(&hash);
-        before
+        epoch
     }
 
-    /// The count of invalidations that a fill of this key must not outlive.
+    /// The count of invalidations so far; a fill must not outlive a later one of its key.
     #[must_use]
-    pub fn epoch(&self, hash: u128) -> u64 {
-        self.epochs.get(epoch_index(hash)).map_or(0, |epoch| epoch.load(Ordering::SeqCst))
+    pub fn epoch(&self) -> u64 {
+        self.invalidations.count()
     }
 
     /// Runs the index's maintenance and publishes its size; to be called about once a second.
@@ -132,10 +132,6 @@ impl Memory {
         self.index.run_pending_tasks();
         self.metrics.cache_size(self.index.weighted_size(), self.index.entry_count());
     }
-}
-
-fn epoch_index(hash: u128) -> usize {
-    usize::try_from(hash % EPOCHS as u128).unwrap_or(0)
 }
 
 /// Keys are keyed hashes already; hashing them again would only cost time.

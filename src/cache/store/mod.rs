@@ -4,6 +4,7 @@
 
 mod changes;
 pub mod groups;
+mod invalidations;
 pub mod memory;
 mod reader;
 mod stored;

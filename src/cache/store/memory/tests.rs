@@ -22,7 +22,7 @@ fn n056_an_entry_is_found_under_its_key_and_no_other() {
     let (memory, keyed) = (memory(1 << 20), Keyed::random().unwrap());
     let (x, y) = (x(), permit("http://a.example:80/y", "-"));
     let (key, other) = (CacheKey::new(&x, &keyed), CacheKey::new(&y, &keyed));
-    memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch(key.hash()));
+    memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch());
     assert!(memory.find(&key).is_some() && memory.find(&other).is_none());
 }
 
@@ -32,7 +32,7 @@ fn n058_variants_of_one_key_stay_beside_each_other() {
     let key = CacheKey::new(&x, &keyed);
     let (one, two) = (response(9, 1), response(9, 2));
     for stored in [&one, &two] {
-        memory.insert(&key.to_stored(), stored, 64, memory.epoch(key.hash()));
+        memory.insert(&key.to_stored(), stored, 64, memory.epoch());
     }
     assert_eq!(memory.find(&key).unwrap().variants().len(), 2);
     memory.remove(key.hash(), &one);
@@ -46,17 +46,31 @@ fn n058_variants_of_one_key_stay_beside_each_other() {
 fn n094_invalidation_reaches_every_variant_and_whatever_is_on_its_way() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
     let key = CacheKey::new(&x, &keyed);
-    let epoch = memory.epoch(key.hash());
+    let epoch = memory.epoch();
     memory.insert(&key.to_stored(), &response(9, 1), 64, epoch);
     memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
-    memory.invalidate(key.hash());
+    memory.invalidate(key.hash(), epoch);
     assert!(memory.find(&key).is_none());
     memory.insert(&key.to_stored(), &response(9, 1), 64, epoch);
     assert!(memory.find(&key).is_none(), "fetched before the invalidation");
-    memory.insert(&key.to_stored(), &response(9, 1), 64, memory.epoch(key.hash()));
+    memory.insert(&key.to_stored(), &response(9, 1), 64, memory.epoch());
     assert!(memory.find(&key).is_some());
     memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
     assert!(memory.find(&key).is_some(), "what was fetched since stays");
+}
+
+/// Whatever table notes invalidations, keys whose hashes agree in their lowest bits are likely to share a place in it.
+#[test]
+fn n094_an_invalidation_of_another_key_costs_nothing() {
+    let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+    let key = CacheKey::new(&x, &keyed);
+    memory.insert(&key.to_stored(), &response(9, 1), 64, memory.epoch());
+    let epoch = memory.epoch();
+    let others = (0..).map(|number| CacheKey::new(&permit(&format!("http://a.example:80/{number}"), "-"), &keyed).hash());
+    let neighbour = others.filter(|hash| hash % 4096 == key.hash() % 4096).find(|hash| *hash != key.hash());
+    memory.invalidate(neighbour.unwrap(), epoch);
+    memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
+    assert_eq!(memory.find(&key).unwrap().variants().len(), 2);
 }
 
 #[test]
@@ -64,11 +78,11 @@ fn n094_no_fill_outlives_an_invalidation_that_races_it() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
     let key = CacheKey::new(&x, &keyed);
     for _ in 0..500 {
-        let epoch = memory.epoch(key.hash());
+        let epoch = memory.epoch();
         let stored = response(9, 0);
         std::thread::scope(|scope| {
             scope.spawn(|| memory.insert(&key.to_stored(), &stored, 64, epoch));
-            scope.spawn(|| memory.invalidate(key.hash()));
+            scope.spawn(|| memory.invalidate(key.hash(), epoch));
         });
         assert!(memory.find(&key).is_none());
     }
@@ -80,7 +94,7 @@ fn the_bound_is_kept_while_filling() {
     for number in 0..64 {
         let permit = permit(&format!("http://a.example:80/{number}"), "-");
         let key = CacheKey::new(&permit, &keyed);
-        memory.insert(&key.to_stored(), &response(1 << 20, 0), 64, memory.epoch(key.hash()));
+        memory.insert(&key.to_stored(), &response(1 << 20, 0), 64, memory.epoch());
         assert!(memory.index.weighted_size() <= 8 << 20, "{}", memory.index.weighted_size());
     }
     memory.maintain();

@@ -11,6 +11,7 @@ mod exchange;
 mod fetch;
 mod fill;
 mod freshening;
+mod stale;
 mod tunnel;
 mod validation;
 
@@ -28,6 +29,7 @@ use crate::auth::{Answer, Authenticator, Outcome, Presented, Principal, Rejectio
 use crate::body::{Body, ReplyBody};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::{self, Chosen, Decision};
+use crate::cache::rules::stale::WhyStale;
 use crate::cache::store::Memory;
 use crate::cache::{CacheResult, ForwardReason};
 use crate::clock::Clock;
@@ -242,9 +244,9 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     fn serve_stored(&self, exchange: &mut Exchange<'_>, chosen: &Chosen) -> Response<Body> {
         self.memory.touch(&chosen.stored);
-        let word = if chosen.is_stale { "max-stale" } else { reply::permit_word(&chosen.head) };
+        let word = chosen.stale.map_or_else(|| reply::permit_word(&chosen.head), WhyStale::as_str);
         let status = CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some(word), ..CacheStatus::default() };
-        let result = if chosen.is_stale { CacheResult::Stale } else { CacheResult::Hit };
+        let result = if chosen.stale.is_some() { CacheResult::Stale } else { CacheResult::Hit };
         exchange.note_cache(result, word);
         let via = self.pseudonym.via(http::Version::HTTP_11);
         reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status)

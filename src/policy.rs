@@ -81,6 +81,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         heuristic,
         min_ttl,
         max_ttl,
+        stale_if_error,
         max_stale_disconnected,
         vary_normalise,
         vary_limit: _,
@@ -90,7 +91,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
     (bypass, authorization.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
     (&credentials.query, &credentials.cookies).hash(&mut hash);
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
-    (default_ttl, heuristic, min_ttl, max_ttl, max_stale_disconnected).hash(&mut hash);
+    (default_ttl, heuristic, min_ttl, max_ttl, stale_if_error, max_stale_disconnected).hash(&mut hash);
     (vary_normalise, ignore_request_cache_control).hash(&mut hash);
     hash.finish()
 }
@@ -243,6 +244,7 @@ mod tests {
             Policy { heuristic: false, ..base.clone() },
             Policy { min_ttl: hour, ..base.clone() },
             Policy { max_ttl: hour, ..base.clone() },
+            Policy { stale_if_error: hour, ..base.clone() },
             Policy { max_stale_disconnected: hour, ..base.clone() },
             Policy { vary_normalise: false, ..base.clone() },
             Policy { ignore_request_cache_control: true, ..base },

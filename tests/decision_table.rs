@@ -32,7 +32,7 @@ use case::{Case, Operator, Request};
 use engine::Engine;
 
 /// What a 200 with an entity tag says in `Cache-Control`.
-const DIRECTIVES: [&str; 20] = [
+const DIRECTIVES: [&str; 23] = [
     "",
     "max-age=60",
     "max-age=60, public",
@@ -43,6 +43,9 @@ const DIRECTIVES: [&str; 20] = [
     "max-age=60, must-revalidate",
     "max-age=60, proxy-revalidate",
     "max-age=60, immutable",
+    "max-age=60, stale-if-error=60",
+    "max-age=60, stale-if-error=60, public",
+    "s-maxage=60, stale-if-error=60",
     "max-age=60, private",
     "max-age=60, private=\"x-a\"",
     "max-age=60, private=\"x-a\", public",
@@ -85,6 +88,8 @@ fn decision(engine: &Engine, directives: &str, filler: Option<&str>, asker: Opti
         default_ttl: 0,
         min_ttl: 0,
         max_ttl: 86_400,
+        stale_if_error: 0,
+        max_stale_disconnected: 3_600,
         heuristic: true,
         ignore_request_cache_control: false,
         credential_field: None,
@@ -106,6 +111,7 @@ fn decision(engine: &Engine, directives: &str, filler: Option<&str>, asker: Opti
     assert_eq!(answer, naive::answer(&case), "{case:#?}");
     match answer.decision {
         "forward" if answer.stored.is_none() => "not stored",
+        "validate" if answer.survives_errors => "validate, on error stale",
         other => other,
     }
 }

@@ -48,6 +48,9 @@ fn agree(seed: u64, pairs: u64) -> BTreeMap<String, u64> {
         assert_no_naive_rule_is_broken(&case, answer.decision, one);
         let kind = if answer.stored.is_some() { "stored" } else { "not stored" };
         *decided.entry(format!("{kind}, {}", answer.decision)).or_insert(0) += 1;
+        for (survives, failure) in [(answer.survives_errors, "errors"), (answer.survives_silence, "silence")] {
+            *decided.entry(format!("stored, survives {failure}")).or_insert(0) += u64::from(survives);
+        }
     }
     decided
 }
@@ -91,7 +94,7 @@ fn engine_and_oracle_agree_on_every_pair() {
     }
     println!("{decided:#?}");
     // A generator that never comes to a decision shows nothing about it.
-    let kinds = ["serve", "serve-stale", "validate", "forward", "refuse"];
+    let kinds = ["serve", "serve-stale", "validate", "forward", "refuse", "survives errors", "survives silence"];
     let is_reached = |kind: &&str| decided.get(&format!("stored, {kind}")).is_some_and(|times| times * 1000 > pairs);
     assert!(pairs < 10_000 || kinds.iter().all(is_reached), "{decided:#?}");
 }

@@ -164,6 +164,14 @@ impl Head {
         self.age.current_age(now)
     }
 
+    /// By how much the age exceeds the freshness lifetime; zero while fresh, none when no age can be told.
+    ///
+    /// Source: RFC 9111 section 4.2.
+    #[must_use]
+    pub fn staleness(&self, now: SystemTime) -> Option<Duration> {
+        self.current_age(now).map(|age| age.saturating_sub(self.lifetime.duration))
+    }
+
     /// How much longer the response is fresh; zero when stale or when no age can be told.
     ///
     /// Source: RFC 9111 section 4.2.

@@ -17,6 +17,7 @@ use super::entry::Head;
 use super::rules::partial;
 use super::rules::precondition::is_for_origin;
 use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
+use super::rules::stale::WhyStale;
 use super::rules::vary;
 use super::store::{Slot, StoredResponse};
 use super::words::ForwardReason;
@@ -44,8 +45,8 @@ pub struct Chosen {
     pub stored: Arc<StoredResponse>,
     /// Its head.
     pub head: Arc<Head>,
-    /// Served although stale, because the client accepts that.
-    pub is_stale: bool,
+    /// What lets it answer although it is stale.
+    pub stale: Option<WhyStale>,
 }
 
 /// The request, as far as look-up depends on it.
@@ -98,11 +99,11 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
         let has_parts = slot.variants().iter().any(|stored| stored.part().is_some());
         return Decision::Forward(if has_parts { ForwardReason::Miss } else { ForwardReason::VaryMiss });
     };
-    let chosen = |is_stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), is_stale };
+    let chosen = |stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), stale };
     match reuse::decide(&head, &asked.asker, policy) {
-        Reuse::Fresh => Decision::Serve(chosen(false)),
-        Reuse::AcceptedStale => Decision::Serve(chosen(true)),
-        Reuse::Validate(why) => Decision::Validate(chosen(false), why),
+        Reuse::Fresh => Decision::Serve(chosen(None)),
+        Reuse::AcceptedStale => Decision::Serve(chosen(Some(WhyStale::MaxStale))),
+        Reuse::Validate(why) => Decision::Validate(chosen(None), why),
         Reuse::Never(WhyNever::Policy) => Decision::Forward(ForwardReason::Bypass),
         Reuse::Never(WhyNever::NoPermit | WhyNever::StoredRefusal) => Decision::Forward(ForwardReason::Miss),
     }

@@ -11,13 +11,12 @@ use super::exchange::Exchange;
 use super::fetch::Arrived;
 use super::{Gateway, Way};
 use crate::access::Permit;
-use crate::access_log::format_id;
 use crate::body::Body;
 use crate::cache::confirm::{self, AnswerFields, Confirmed};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
+use crate::cache::rules::reuse::WhyValidate;
 use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
-use crate::cache::rules::{reuse, reuse::WhyValidate};
 use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
 use crate::error::{Error, UpstreamError};
 use crate::hop;
@@ -52,6 +51,10 @@ impl Gateway {
                 self.fetch_anew(exchange, permit, way, reason).await
             };
         }
+        let arrived = match self.stand_in(exchange, way, &chosen, arrived) {
+            Ok(response) => return Ok(response),
+            Err(arrived) => *arrived,
+        };
         // 401, 403 and any other final response answer this client alone; the entry stays, and is
         // replaced only if the new response may be stored (RFC 9111 section 4.3.3).
         self.answer(exchange, permit, way, arrived, reason)
@@ -110,36 +113,11 @@ impl Gateway {
             ..CacheStatus::default()
         };
         let via = self.pseudonym.via(http::Version::HTTP_11);
-        let validated = Chosen { stored: chosen.stored, head, is_stale: false };
+        let validated = Chosen { stored: chosen.stored, head, stale: None };
         let asked = reply::Asked { now: arrived.response_time, ..exchange.reply_asked(&via) };
         let mut response = reply::stored(&validated, Shown::Validated { is_aged }, &asked, status);
         hop::add_exchange_fields(response.headers_mut(), &fresh);
         response
-    }
-
-    /// No answer from the origin: stale where nothing forbids it, else 504.
-    ///
-    /// Source: RFC 9111 sections 4.2.4 and 5.2.2.2.
-    fn disconnected(
-        &self,
-        exchange: &mut Exchange<'_>,
-        way: &Way,
-        chosen: &Chosen,
-        error: Error,
-    ) -> Result<Response<Body>, Error> {
-        let Error::Upstream(cause) = error else { return Err(error) };
-        self.observer.metrics().validation(ValidationOutcome::Unreachable);
-        if !reuse::may_answer_disconnected(&chosen.head, &exchange.asker(), &way.policy) {
-            return Err(UpstreamError::NotValidated(Box::new(cause)).into());
-        }
-        tracing::warn!(id = %format_id(exchange.record.id), error = %cause, "origin did not answer, serving stale");
-        exchange.note_cache(CacheResult::Stale, "disconnected");
-        // The wait for the origin counts: the answer tells its age as of now.
-        let now = self.clock.now();
-        let status = CacheStatus { ttl: reply::ttl(&chosen.head, now), detail: Some("disconnected"), ..CacheStatus::default() };
-        let via = self.pseudonym.via(http::Version::HTTP_11);
-        let asked = reply::Asked { now, ..exchange.reply_asked(&via) };
-        Ok(reply::stored(chosen, Shown::Reused, &asked, status))
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! none
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,12 +17,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use crate::body::BodyError;
 
 use super::content::Watch;
 use super::pool::Lease;
 use super::stall::Stall;
+
+/// Most bytes of unwanted content that are read to keep a connection.
+const DISCARDED_BYTES: u64 = 64 << 10;
+
+/// Longest time that is spent on it.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// An origin's response content; returns its connection to the pool when it was read to its end.
 pub struct UpstreamBody {
@@ -99,6 +107,27 @@ impl UpstreamBody {
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+
+    /// Reads what is left and discards it, so that the connection can carry another request; where that is much or takes
+    /// long, the connection is closed instead.
+    ///
+    /// Source: RFC 9112 section 9.3.
+    pub async fn let_go(mut self) {
+        if self.size_hint().lower() > DISCARDED_BYTES {
+            return;
+        }
+        let mut read = 0;
+        let rest = async {
+            while let Some(Ok(frame)) = poll_fn(|cx| self.poll_frame(cx)).await {
+                read += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if read > DISCARDED_BYTES {
+                    return;
+                }
+            }
+        };
+        // Whether it ended in time shows in whether the connection was given back.
+        drop(timeout(DISCARD_TIME, rest).await);
     }
 
     /// The response is complete. The connection is only kept if the request is complete as well.

@@ -40,6 +40,8 @@ pub(crate) struct Operator {
     pub(crate) min_ttl: u32,
     pub(crate) max_ttl: u32,
     pub(crate) heuristic: bool,
+    pub(crate) stale_if_error: u32,
+    pub(crate) max_stale_disconnected: u32,
     pub(crate) ignore_request_cache_control: bool,
     /// Besides `Authorization` and `access_token`.
     pub(crate) credential_field: Option<&'static str>,
@@ -55,6 +57,10 @@ pub(crate) struct Answer {
     pub(crate) stored: Option<Kept>,
     /// `serve`, `serve-stale`, `validate`, `forward` or `refuse`.
     pub(crate) decision: &'static str,
+    /// The stored response answers although its validation ends in a 500, 502, 503 or 504.
+    pub(crate) survives_errors: bool,
+    /// The stored response answers although its validation ends in no answer at all.
+    pub(crate) survives_silence: bool,
 }
 
 /// What is remembered of a stored response; microseconds.

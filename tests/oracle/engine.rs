@@ -13,6 +13,7 @@ use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::invalidate::is_located_at;
 use vouchsafe::cache::rules::reuse::Asker;
+use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::storable::NotStored;
 use vouchsafe::cache::rules::vary;
 use vouchsafe::cache::store::{Content, Slot, StoredResponse};
@@ -77,6 +78,8 @@ fn settings(operator: &Operator) -> Policy {
         default_ttl: Duration::from_secs(operator.default_ttl.into()),
         min_ttl: Duration::from_secs(operator.min_ttl.into()),
         max_ttl: Duration::from_secs(operator.max_ttl.into()),
+        stale_if_error: Duration::from_secs(operator.stale_if_error.into()),
+        max_stale_disconnected: Duration::from_secs(operator.max_stale_disconnected.into()),
         heuristic: operator.heuristic,
         ignore_request_cache_control: operator.ignore_request_cache_control,
         // By meaning is compared elsewhere; the oracle compares as RFC 9111 section 4.1 says at least.
@@ -112,9 +115,9 @@ impl Engine {
             Slot::new(CacheKey::new(&self.permit, &self.keyed).to_stored(), Arc::new(stored))
         });
         let policy = CompiledPolicy { fingerprint: 1 + u64::from(case.policy.is_changed), ..policy };
-        let decision = self.decide(slot.as_ref(), case, &policy);
+        let (decision, [survives_errors, survives_silence]) = self.decide(slot.as_ref(), case, &policy);
         let stored = slot.map(|slot| kept(&slot.variants()[0].head(), time(case.now)));
-        (Answer { stored, decision }, why)
+        (Answer { stored, decision, survives_errors, survives_silence }, why)
     }
 
     fn judge(&self, case: &Case, request: &HeaderMap, policy: &CompiledPolicy) -> Result<Head, NotStored> {
@@ -144,7 +147,8 @@ impl Engine {
         self.judge(&case, &HeaderMap::new(), &CompiledPolicy { settings: Policy::default(), fingerprint: 1 }).unwrap()
     }
 
-    fn decide(&self, slot: Option<&Slot>, case: &Case, policy: &CompiledPolicy) -> &'static str {
+    /// The decision, and whether a validation that ends in an error or in no answer is answered stale.
+    fn decide(&self, slot: Option<&Slot>, case: &Case, policy: &CompiledPolicy) -> (&'static str, [bool; 2]) {
         let fields = map(&case.second.fields);
         let directives = directives(&fields, &case.policy);
         let credentials = request_credentials(&fields, Some(case.query), &policy.settings.credentials);
@@ -154,13 +158,17 @@ impl Engine {
             has_content: case.second.has_content,
             asker: Asker { directives: &directives, credentialed: credentials.any, now: time(case.now) },
         };
-        match lookup::decide(slot, &asked, &self.keyed, policy) {
-            Decision::Serve(chosen) if chosen.is_stale => "serve-stale",
+        let decision = match lookup::decide(slot, &asked, &self.keyed, policy) {
+            Decision::Validate(chosen, _) => {
+                let survives = |failure| stale::after_failure(&chosen.head, &asked.asker, policy, failure).is_some();
+                return ("validate", [Failure::ServerError, Failure::NoAnswer].map(survives));
+            }
+            Decision::Serve(chosen) if chosen.stale.is_some() => "serve-stale",
             Decision::Serve(_) => "serve",
-            Decision::Validate(..) => "validate",
             Decision::Forward(_) => "forward",
             Decision::Refuse => "refuse",
-        }
+        };
+        (decision, [false; 2])
     }
 }
 

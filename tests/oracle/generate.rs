@@ -9,7 +9,7 @@ const SECOND: i64 = 1_000_000;
 /// 2027-01-15 08:00:00 GMT.
 const START: i64 = 1_800_000_000;
 
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 17] = [
     "public",
     "public",
     "public",
@@ -25,9 +25,15 @@ const FLAGS: [&str; 15] = [
     "unknown",
     "no-transform",
     "stale-if-error=60",
+    "stale-if-error=60",
+    "stale-if-error=4000",
 ];
 
-const ODD: [&str; 36] = [
+const ODD: [&str; 40] = [
+    "stale-if-error",
+    "stale-if-error=\"5\"",
+    "stale-if-error=x",
+    "stale-if-error=0",
     "immutable=0",
     "immutable=\"a\"",
     "immutable x",
@@ -163,6 +169,8 @@ fn operator(random: &mut Random) -> Operator {
         default_ttl: random.pick(&[0, 0, 0, 60]),
         min_ttl: random.pick(&[0, 0, 0, 10, 120]),
         max_ttl: random.pick(&[86_400, 86_400, 86_400, 30]),
+        stale_if_error: random.pick(&[0, 0, 0, 60, 90_000]),
+        max_stale_disconnected: random.pick(&[3_600, 3_600, 0, 5, 200_000]),
         heuristic: !no_heuristic,
         ignore_request_cache_control: ignores,
         credential_field: field.then_some("x-api-key"),
@@ -198,7 +206,7 @@ fn request(random: &mut Random, is_second: bool) -> Request {
     if random.one_in(asks) {
         for _ in 0..=random.below(2) {
             let number = random.pick(&NUMBERS);
-            let name = random.pick(&["max-age", "max-stale", "max-stale", "min-fresh"]);
+            let name = random.pick(&["max-age", "max-stale", "max-stale", "min-fresh", "stale-if-error"]);
             let word =
                 random.pick(&["no-cache", "no-store", "only-if-cached", "max-stale", "unknown", "no-cache=x", "x=\"no-store"]);
             let line = if random.one_in(3) {

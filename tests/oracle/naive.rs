@@ -1,4 +1,4 @@
-//! The naive oracle: RFC 9111 read sentence by sentence over plain text and numbers.
+//! The naive oracle: RFC 9111, RFC 5861 and RFC 8246 read sentence by sentence over plain text and numbers.
 //!
 //! It imports nothing of the project. Where the project decides otherwise on purpose, the line says `Deviation` and why.
 
@@ -470,14 +470,45 @@ fn reuse(case: &Case, stored: &Stored, asked: &Directives, credentialed: bool) -
         let least = asked.arguments("min-fresh").find_map(number).filter(|_| obeys).unwrap_or(0) * SECOND;
         return if stored.lifetime - age >= least { "serve" } else { "validate" };
     }
-    // Section 4.2.4: "explicitly prohibited: ... no-cache, must-revalidate, or an applicable s-maxage or
-    // proxy-revalidate". Deviation: a qualified no-cache counts too.
-    let is_prohibited = ["no-cache", "must-revalidate", "s-maxage", "proxy-revalidate"].iter().any(|name| directives.has(name));
     // Section 5.2.1.2; without an argument any staleness, a broken one is no permission.
     let is_accepted = obeys
         && (asked.has_plain("max-stale")
             || asked.arguments("max-stale").find_map(number).is_some_and(|most| age - stored.lifetime <= most * SECOND));
-    if is_accepted && !is_prohibited { "serve-stale" } else { "validate" }
+    if is_accepted && !is_stale_prohibited(&directives) { "serve-stale" } else { "validate" }
+}
+
+/// RFC 9111 section 4.2.4: "explicitly prohibited: ... no-cache, must-revalidate, or an applicable s-maxage or
+/// proxy-revalidate". Deviation: a qualified no-cache counts too.
+fn is_stale_prohibited(directives: &Directives) -> bool {
+    ["no-cache", "must-revalidate", "s-maxage", "proxy-revalidate"].iter().any(|name| directives.has(name))
+}
+
+/// RFC 5861 section 4, "when an error is encountered, a cached stale response MAY be used to satisfy the request", and RFC
+/// 9111 section 4.2.4, "unless it is disconnected": for a validation that ends in an error, and for one that ends in nothing.
+fn survives(case: &Case, stored: &Stored, asked: &Directives) -> [bool; 2] {
+    let policy = &case.policy;
+    let directives = Directives::of_response(&case.response);
+    let obeys = !policy.ignore_request_cache_control;
+    // Deviation: who asks for a validation, operator or client, is not content with less.
+    let credentialed = is_credentialed(&case.second, case.query, policy);
+    let is_asked_for = asked.has("no-store")
+        || (obeys
+            && (asked.has("no-cache") || asked.has("max-age") || asked.arguments("min-fresh").any(|one| number(one).is_some())))
+        || policy.is_changed
+        || (stored.is_credentialed && policy.authorization == "always-validate")
+        || (credentialed && !stored.is_credentialed && policy.anonymous_entries == "validate");
+    let Some(age) = stored.age(case.now).filter(|_| !is_asked_for && !is_stale_prohibited(&directives)) else {
+        return [false; 2];
+    };
+    // "Its value indicates the upper limit to staleness"; of several values as section 4.2.1 of RFC 9111 says.
+    // Deviation: an operator may state what the origin leaves open; nothing is no window.
+    let of_response =
+        directives.lifetime("stale-if-error").map_or(i64::from(policy.stale_if_error), |stated| stated.unwrap_or(0));
+    // "When used as a request Cache-Control extension, its scope of application is the request it appears in".
+    let of_request = asked.arguments("stale-if-error").find_map(number).filter(|_| obeys).unwrap_or(0);
+    let on_error = of_response.max(of_request);
+    let on_silence = on_error.max(i64::from(policy.max_stale_disconnected));
+    [on_error, on_silence].map(|most| most > 0 && age - stored.lifetime <= most * SECOND)
 }
 
 /// What RFC 9111 says of this case.
@@ -490,7 +521,10 @@ pub(crate) fn answer(case: &Case) -> Answer {
         lifetime: stored.lifetime,
         age: stored.age(case.now),
     };
-    Answer { stored: stored.as_ref().map(kept), decision }
+    let asked = Directives::of_request(&case.second.fields);
+    let survives = stored.as_ref().filter(|_| decision == "validate").map(|stored| survives(case, stored, &asked));
+    let [survives_errors, survives_silence] = survives.unwrap_or_default();
+    Answer { stored: stored.as_ref().map(kept), decision, survives_errors, survives_silence }
 }
 
 /// RFC 9111 section 4.3.4: does a 304 with these validators stand for the stored response with those?

@@ -49,7 +49,7 @@ impl Case<'_> {
 
 fn word(decision: &Decision) -> String {
     match decision {
-        Decision::Serve(chosen) if chosen.is_stale => "stale".to_owned(),
+        Decision::Serve(chosen) if chosen.stale.is_some() => "stale".to_owned(),
         Decision::Serve(_) => "serve".to_owned(),
         Decision::Validate(_, why) => format!("validate {why:?}"),
         Decision::Forward(reason) => reason.as_str().to_owned(),

@@ -75,7 +75,7 @@ pub struct ResponseDirectives {
 
 /// The request directives that the gateway obeys.
 ///
-/// Source: RFC 9111 section 5.2.1.
+/// Source: RFC 9111 section 5.2.1, RFC 5861 section 4.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestDirectives {
     /// `max-age`.
@@ -90,6 +90,8 @@ pub struct RequestDirectives {
     pub no_store: bool,
     /// `only-if-cached`.
     pub only_if_cached: bool,
+    /// `stale-if-error` (RFC 5861 section 4).
+    pub stale_if_error: Option<u32>,
 }
 
 /// One directive as it was written.
@@ -304,6 +306,7 @@ impl RequestDirectives {
                 b"no-cache" => directives.no_cache = true,
                 b"no-store" => directives.no_store = true,
                 b"only-if-cached" => directives.only_if_cached = true,
+                b"stale-if-error" => directives.stale_if_error = directives.stale_if_error.or(seconds),
                 _ => {}
             }
         }

@@ -13,6 +13,7 @@ pub mod precondition;
 pub mod preference;
 pub mod range;
 pub mod reuse;
+pub mod stale;
 pub mod storable;
 pub mod targeted;
 pub mod update;

@@ -113,7 +113,7 @@ fn seconds(number: u32) -> Duration {
 /// The third lock, and what only the operator forbids.
 ///
 /// Source: RFC 9111 section 3.5.
-fn forbidden(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Option<WhyNever> {
+pub(super) fn forbidden(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Option<WhyNever> {
     if !stored.is_shareable() {
         return Some(WhyNever::NoPermit);
     }
@@ -146,31 +146,6 @@ fn must_validate(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> O
     }
     let is_anonymous_for_known = asker.credentialed && !stored.credentialed;
     (is_anonymous_for_known && policy.settings.anonymous_entries == AnonymousEntries::Validate).then_some(WhyValidate::Policy)
-}
-
-/// May this stale response answer although the origin could not be reached or broke off?
-///
-/// `forbids_stale` covers `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache`; a request
-/// that asks for validation is not answered with less.
-///
-/// Source: RFC 9111 section 4.2.4.
-#[must_use]
-pub fn may_answer_disconnected(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> bool {
-    if stored.directives.forbids_stale() || forbidden(stored, asker, policy).is_some() {
-        return false;
-    }
-    let is_by_policy = stored.policy_fingerprint != policy.fingerprint
-        || (stored.credentialed && policy.settings.authorization != PolicyAuthorization::Standard)
-        || (asker.credentialed && !stored.credentialed && policy.settings.anonymous_entries != AnonymousEntries::Reuse);
-    let directives = asker.directives;
-    let is_by_request =
-        directives.no_cache || directives.no_store || directives.max_age.is_some() || directives.min_fresh.is_some();
-    if is_by_policy || is_by_request {
-        return false;
-    }
-    stored
-        .current_age(asker.now)
-        .is_some_and(|age| age.saturating_sub(stored.lifetime.duration) <= policy.settings.max_stale_disconnected)
 }
 
 #[cfg(test)]

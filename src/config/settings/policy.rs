@@ -47,6 +47,8 @@ pub struct Policy {
     pub min_ttl: Duration,
     /// Ceiling, always.
     pub max_ttl: Duration,
+    /// How stale a response may answer in place of a received 5xx, where it states nothing itself.
+    pub stale_if_error: Duration,
     /// How stale a response may answer when the origin cannot be reached.
     pub max_stale_disconnected: Duration,
     /// `Accept-Language` and `Accept-Encoding` select variants by meaning, not by spelling.
@@ -132,6 +134,7 @@ impl Default for Policy {
             heuristic: true,
             min_ttl: Duration::ZERO,
             max_ttl: Duration::from_secs(86_400),
+            stale_if_error: Duration::ZERO,
             max_stale_disconnected: Duration::from_secs(3_600),
             vary_normalise: true,
             vary_limit: 64,

@@ -164,7 +164,7 @@ fn n077_what_forbids_stale_answers() {
 fn n103_request_directives() {
     let any = Some(u32::MAX);
     assert_eq!(
-        request("max-age=5, max-stale=6, min-fresh=7, no-cache"),
+        request("max-age=5, max-stale=6, min-fresh=7, no-cache, stale-if-error=8"),
         RequestDirectives {
             max_age: Some(5),
             max_stale: Some(6),
@@ -172,10 +172,12 @@ fn n103_request_directives() {
             no_cache: true,
             no_store: false,
             only_if_cached: false,
+            stale_if_error: Some(8),
         }
     );
     assert_eq!((request("max-stale").max_stale, request("max-stale=5, max-stale").max_stale), (any, any));
     assert_eq!((request("max-stale=x").max_stale, request("min-fresh=-1").min_fresh), (None, None));
+    assert_eq!((request("stale-if-error").stale_if_error, request("stale-if-error=x").stale_if_error), (None, None));
     assert_eq!(
         (request("max-age=x").max_age, request("max-age").max_age, request("max-age=0, max-age=9").max_age),
         (Some(0), Some(0), Some(0))
@@ -185,7 +187,7 @@ fn n103_request_directives() {
 
 #[test]
 fn n102_n101_stay_binding_when_request_directives_are_ignored() {
-    let read = request("no-store, only-if-cached, no-cache, max-age=0, max-stale, min-fresh=1").only_binding();
+    let read = request("no-store, only-if-cached, no-cache, max-age=0, max-stale, min-fresh=1, stale-if-error=9").only_binding();
     assert_eq!(read, RequestDirectives { no_store: true, only_if_cached: true, ..RequestDirectives::default() });
 }
 

@@ -180,42 +180,6 @@ fn an_operator_may_ask_for_more_never_for_less() {
     assert_eq!(plain(&moved, "max-stale", 1), POLICY, "stored under another policy");
 }
 
-fn disconnected(stored: &Head, asked: &str, is_credentialed: bool, seconds: u64, settings: Policy) -> bool {
-    let directives = RequestDirectives::parse(&cache_control(asked));
-    let asker = Asker { directives: &directives, credentialed: is_credentialed, now: at(seconds) };
-    may_answer_disconnected(stored, &asker, &policy(settings))
-}
-
-#[test]
-fn n105_n078_disconnected_answers_only_where_nothing_forbids_stale() {
-    let plainly = |head: &Head, asked, seconds| disconnected(head, asked, false, seconds, Policy::default());
-    let head = anonymous("max-age=60");
-    assert!(plainly(&head, "", 61) && plainly(&head, "max-stale=5", 100) && plainly(&head, "", 3_660));
-    assert!(!plainly(&head, "", 3_661), "older than max_stale_disconnected");
-    for value in ["must-revalidate", "proxy-revalidate", "s-maxage=60", "no-cache", "no-cache=\"x\""] {
-        assert!(!plainly(&anonymous(&format!("{value}, max-age=60")), "", 61), "{value}");
-    }
-    for asked in ["no-cache", "no-store", "max-age=100", "min-fresh=1"] {
-        assert!(!plainly(&head, asked, 61), "{asked}");
-    }
-    assert!(!plainly(&Head { policy_fingerprint: 8, ..head }, "", 61));
-}
-
-#[test]
-fn t51_permission_is_asked_before_stale_is_given() {
-    let public = credentialed("public, max-age=60");
-    assert!(disconnected(&public, "", true, 61, Policy::default()));
-    assert!(!disconnected(&Head { permission: None, ..public.clone() }, "", true, 61, Policy::default()));
-    for authorization in [PolicyAuthorization::Never, PolicyAuthorization::AlwaysValidate] {
-        assert!(!disconnected(&public, "", true, 61, Policy { authorization, ..Policy::default() }), "{authorization:?}");
-    }
-    let unknown = anonymous("max-age=60");
-    for anonymous_entries in [AnonymousEntries::Validate, AnonymousEntries::Bypass] {
-        let settings = Policy { anonymous_entries, ..Policy::default() };
-        assert!(!disconnected(&unknown, "", true, 61, settings.clone()) && disconnected(&unknown, "", false, 61, settings));
-    }
-}
-
 #[test]
 fn n054_property_no_permission_no_use_whatever_else_is_said() {
     let mut random = Random::new();
@@ -251,7 +215,6 @@ fn n054_property_no_permission_no_use_whatever_else_is_said() {
             matches!(decide_at(&head, asked, is_credentialed, seconds, settings.clone()), Reuse::Never(_)),
             "{value} {asked} {settings:?}"
         );
-        assert!(!disconnected(&head, asked, is_credentialed, seconds, settings), "{value} {asked}");
     }
 }
 

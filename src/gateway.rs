@@ -11,6 +11,7 @@ mod exchange;
 mod fetch;
 mod fill;
 mod freshening;
+mod selection;
 mod stale;
 mod tunnel;
 mod validation;
@@ -146,6 +147,7 @@ impl Gateway {
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
             Decision::Validate(chosen, why) => self.validate(exchange, &permit, &way, (chosen, why)).await,
+            Decision::Offer(offered) => self.select_by_tag(exchange, &permit, &way, offered).await,
             Decision::Forward(reason) => self.forward(exchange, &permit, &way, reason).await,
             Decision::Refuse => {
                 exchange.note_cache(CacheResult::Miss, "only-if-cached");

@@ -14,6 +14,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
 
 use super::entry::Head;
+use super::rules::offer;
 use super::rules::partial;
 use super::rules::precondition::is_for_origin;
 use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
@@ -32,6 +33,8 @@ pub enum Decision {
     Serve(Chosen),
     /// A stored response answers if the origin confirms it to this request.
     Validate(Chosen, WhyValidate),
+    /// Nothing stored was selected by this request's fields; the origin may select one of these by its tag.
+    Offer(Vec<Chosen>),
     /// The request goes to the origin as it is.
     Forward(ForwardReason),
     /// The request says `only-if-cached` and nothing may be served: 504 (RFC 9111 section 5.2.1.7).
@@ -96,8 +99,7 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
 fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
     let Some(slot) = slot else { return Decision::Forward(ForwardReason::UriMiss) };
     let Some((stored, head)) = select_variant(slot, asked, keyed, policy.settings.vary_normalise) else {
-        let has_parts = slot.variants().iter().any(|stored| stored.part().is_some());
-        return Decision::Forward(if has_parts { ForwardReason::Miss } else { ForwardReason::VaryMiss });
+        return unmatched(slot, asked, policy);
     };
     let chosen = |stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), stale };
     match reuse::decide(&head, &asked.asker, policy) {
@@ -107,6 +109,29 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
         Reuse::Never(WhyNever::Policy) => Decision::Forward(ForwardReason::Bypass),
         Reuse::Never(WhyNever::NoPermit | WhyNever::StoredRefusal) => Decision::Forward(ForwardReason::Miss),
     }
+}
+
+/// Something is stored for the target, and none of it was selected by this request.
+///
+/// Source: RFC 9111 sections 4.1 and 4.3.1.
+fn unmatched(slot: &Slot, asked: &Asked<'_>, policy: &CompiledPolicy) -> Decision {
+    if slot.variants().iter().any(|stored| stored.part().is_some()) {
+        return Decision::Forward(ForwardReason::Miss);
+    }
+    if asked.asker.credentialed || !offer::may_ask(asked.method, asked.fields) {
+        return Decision::Forward(ForwardReason::VaryMiss);
+    }
+    let credential_fields = &policy.settings.credentials.headers;
+    let mut offered: Vec<Chosen> = Vec::new();
+    for stored in slot.variants() {
+        let head = stored.head();
+        if offer::may_offer(&head, stored.vary_names(), asked.fields, credential_fields) {
+            offered.push(Chosen { stored: Arc::clone(stored), head, stale: None });
+        }
+    }
+    offered.sort_by_key(|chosen| std::cmp::Reverse(rank(&chosen.stored, &chosen.head)));
+    offered.truncate(offer::MOST_TAGS);
+    if offered.is_empty() { Decision::Forward(ForwardReason::VaryMiss) } else { Decision::Offer(offered) }
 }
 
 /// The newest variant whose nominated fields match the request's; one with a `Vary` goes before one

@@ -13,6 +13,7 @@ use super::{Gateway, Way};
 use crate::access::Permit;
 use crate::body::Body;
 use crate::cache::confirm::{self, AnswerFields, Confirmed};
+use crate::cache::entry::Head;
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::reuse::WhyValidate;
@@ -64,7 +65,7 @@ impl Gateway {
     /// same credentials.
     ///
     /// Source: RFC 9111 section 4.3.4.
-    async fn fetch_anew(
+    pub(super) async fn fetch_anew(
         &self,
         exchange: &mut Exchange<'_>,
         permit: &Permit,
@@ -82,7 +83,7 @@ impl Gateway {
 
     /// The origin confirmed the stored response to this request.
     ///
-    /// Source: RFC 9111 sections 3.2, 4.3.3 and 4.3.4.
+    /// Source: RFC 9111 section 4.3.3.
     fn not_modified(
         &self,
         exchange: &mut Exchange<'_>,
@@ -91,9 +92,25 @@ impl Gateway {
         chosen: Chosen,
         arrived: &Arrived,
     ) -> Response<Body> {
-        let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
-        let is_aged = arrived.response.headers().contains_key(http::header::AGE);
+        let settled = self.settle(exchange, permit, way, &chosen, arrived);
+        self.memory.touch(&chosen.stored);
+        self.answer_settled(exchange, chosen, settled, arrived)
+    }
+
+    /// Freshens the stored response with the fields of the 304, leaves it or drops it, as the rules say of
+    /// both together.
+    ///
+    /// Source: RFC 9111 sections 3.2 and 4.3.4.
+    pub(super) fn settle(
+        &self,
+        exchange: &Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        chosen: &Chosen,
+        arrived: &Arrived,
+    ) -> Settled {
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
+        let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
         let answer = AnswerFields { received: arrived.response.headers(), kept: &fresh };
         let Confirmed { verdict, for_one, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &way.policy);
         let detail = match &verdict {
@@ -102,8 +119,20 @@ impl Gateway {
         };
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
         let hash = CacheKey::new(permit, &self.keyed).hash();
-        let head = self.memory.settle(hash, &chosen.stored, becomes).unwrap_or_else(|| Arc::new(for_one));
-        self.memory.touch(&chosen.stored);
+        let freshened = self.memory.settle(hash, &chosen.stored, becomes);
+        Settled { is_freshened: freshened.is_some(), head: freshened.unwrap_or_else(|| Arc::new(for_one)), detail }
+    }
+
+    /// The answer that a 304 allowed to be made from the store.
+    ///
+    /// Source: RFC 9111 section 4.3.3.
+    pub(super) fn answer_settled(
+        &self,
+        exchange: &mut Exchange<'_>,
+        chosen: Chosen,
+        Settled { head, detail, .. }: Settled,
+        arrived: &Arrived,
+    ) -> Response<Body> {
         exchange.note_cache(CacheResult::Validated, detail);
         let status = CacheStatus {
             fwd: exchange.behind_cache.and_then(|status| status.fwd),
@@ -113,12 +142,24 @@ impl Gateway {
             ..CacheStatus::default()
         };
         let via = self.pseudonym.via(http::Version::HTTP_11);
+        let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
+        let is_aged = arrived.response.headers().contains_key(http::header::AGE);
         let validated = Chosen { stored: chosen.stored, head, stale: None };
         let asked = reply::Asked { now: arrived.response_time, ..exchange.reply_asked(&via) };
         let mut response = reply::stored(&validated, Shown::Validated { is_aged }, &asked, status);
         hop::add_exchange_fields(response.headers_mut(), &fresh);
         response
     }
+}
+
+/// What became of a stored response that a 304 confirmed.
+pub(super) struct Settled {
+    /// The entry has the head below from now on.
+    pub(super) is_freshened: bool,
+    /// The head that answers the asker, whatever others may see.
+    pub(super) head: Arc<Head>,
+    /// The word of the deciding rule.
+    pub(super) detail: &'static str,
 }
 
 /// The RFC 9211 word: a fresh response that the request's own directives do not accept is no stale one.

@@ -50,7 +50,10 @@ pub fn expect(question: &Question<'_>) -> Expectation {
     // Section 4.1: "the cache MUST NOT use that stored response without revalidation unless all the presented request
     // header fields nominated by that Vary field value match those fields in the original request".
     if question.vary.is_some_and(|name| value_of(question.filled_with, name) != value_of(question.asked_with, name)) {
-        return Expectation::Origin;
+        // Section 4.3.1 lets the origin be asked whether the stored one is the one; never about people.
+        let is_of_somebody = has_credentials(question.filled_with) || has_credentials(question.asked_with);
+        let is_about_people = question.vary.is_some_and(|name| !name.to_ascii_lowercase().starts_with("accept-"));
+        return if is_of_somebody || is_about_people { Expectation::Origin } else { Expectation::Validated };
     }
     // Section 5.2.2.4: no-cache without argument "MUST NOT be used to satisfy any other request without forwarding it for
     // validation and receiving a successful response".

@@ -165,7 +165,7 @@ impl Engine {
             }
             Decision::Serve(chosen) if chosen.stale.is_some() => "serve-stale",
             Decision::Serve(_) => "serve",
-            Decision::Forward(_) => "forward",
+            Decision::Offer(_) | Decision::Forward(_) => "forward",
             Decision::Refuse => "refuse",
         };
         (decision, [false; 2])

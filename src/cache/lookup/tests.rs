@@ -52,6 +52,7 @@ fn word(decision: &Decision) -> String {
         Decision::Serve(chosen) if chosen.stale.is_some() => "stale".to_owned(),
         Decision::Serve(_) => "serve".to_owned(),
         Decision::Validate(_, why) => format!("validate {why:?}"),
+        Decision::Offer(offered) => format!("offer {}", offered.len()),
         Decision::Forward(reason) => reason.as_str().to_owned(),
         Decision::Refuse => "refuse".to_owned(),
     }
@@ -118,7 +119,7 @@ fn n062_unsafe_requests_are_written_through_whatever_they_say() {
 fn chosen(decision: Decision) -> Option<String> {
     match decision {
         Decision::Serve(chosen) | Decision::Validate(chosen, _) => Some(chosen.head.fields["x"].to_str().unwrap().to_owned()),
-        Decision::Forward(_) | Decision::Refuse => None,
+        Decision::Offer(_) | Decision::Forward(_) | Decision::Refuse => None,
     }
 }
 
@@ -216,4 +217,25 @@ fn n054_property_nobody_is_served_or_validated_from_what_was_not_permitted() {
 fn t01_what_alice_filled_without_permission_is_not_stored_for_the_anonymous() {
     let given = |request| Given { request, response: &[("cache-control", "max-age=60")], ..Given::default() }.judge();
     assert!(given(&[ALICE]).is_err() && given(&[]).is_ok());
+}
+
+#[test]
+fn n079_strong_tags_are_offered_where_no_variant_matches() {
+    let keyed = Keyed::random().unwrap();
+    let tagged = |language: &'static str, tag: &'static str| {
+        let lines = [("cache-control", "max-age=60"), ("vary", "accept-language"), ("etag", tag)];
+        (entry(&[], &lines), language)
+    };
+    let variants: [(Head, &str); 3] = [tagged("de", "\"a\""), tagged("en", "\"b\""), tagged("it", "W/\"c\"")];
+    let lines = variants.each_ref().map(|(_, language)| [("accept-language", *language)]);
+    let heads = variants.map(|(head, _)| head);
+    let slot = slot(&keyed, heads.into_iter().zip(&lines).map(|(head, lines)| (head, &lines[..])).collect());
+    for (case, expected) in [
+        (Case { request: &[("accept-language", "fr")], ..Case::default() }, "offer 2"),
+        (Case { request: &[("accept-language", "fr"), ALICE], ..Case::default() }, "vary-miss"),
+        (Case { request: &[("accept-language", "fr"), ("range", "bytes=0-0")], ..Case::default() }, "vary-miss"),
+        (Case { request: &[("accept-language", "fr"), ("cache-control", "only-if-cached")], ..Case::default() }, "refuse"),
+    ] {
+        assert_eq!(word(&case.decide(slot.as_ref(), &keyed)), expected, "{:?}", case.request);
+    }
 }

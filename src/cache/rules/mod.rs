@@ -8,6 +8,7 @@ pub mod directives;
 pub mod freshness;
 pub mod groups;
 pub mod invalidate;
+pub mod offer;
 pub mod partial;
 pub mod precondition;
 pub mod preference;

@@ -1,0 +1,86 @@
+//! Selection by tag: nothing stored was selected by this request's fields, and the origin is asked whether
+//! a stored response for other fields is the one.
+//!
+//! RFC 9111 sections 4.1, 4.3.1 and 4.3.4.
+
+use std::sync::Arc;
+
+use http::header::IF_NONE_MATCH;
+use http::{Response, StatusCode};
+
+use super::exchange::Exchange;
+use super::fetch::Arrived;
+use super::{Gateway, Way};
+use crate::access::Permit;
+use crate::body::Body;
+use crate::cache::entry::Head;
+use crate::cache::key::CacheKey;
+use crate::cache::lookup::Chosen;
+use crate::cache::rules::offer;
+use crate::cache::rules::vary;
+use crate::cache::store::StoredResponse;
+use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
+use crate::error::Error;
+use crate::reply::CacheStatus;
+
+impl Gateway {
+    /// Sends the request with the tags of what is stored for other requests.
+    ///
+    /// A 304 selects one of them: it answers, and is kept for requests like this one if the rules allow it
+    /// of the merged fields. Any other answer is treated as if nothing had been offered.
+    ///
+    /// Source: RFC 9111 section 4.3.1.
+    pub(super) async fn select_by_tag(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        offered: Vec<Chosen>,
+    ) -> Result<Response<Body>, Error> {
+        let reason = ForwardReason::VaryMiss;
+        exchange.note_cache(CacheResult::Miss, reason.as_str());
+        exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
+        let mut fields = self.onward_fields(exchange, permit);
+        if let Some(condition) = offer::condition(offered.iter().map(|chosen| &*chosen.head)) {
+            fields.insert(IF_NONE_MATCH, condition);
+        }
+        let arrived = self.send(exchange, permit, way, fields).await?;
+        if arrived.response.status() != StatusCode::NOT_MODIFIED {
+            return self.answer(exchange, permit, way, arrived, reason);
+        }
+        let selected = offered.into_iter().find(|chosen| offer::is_selected(arrived.response.headers(), &chosen.head));
+        match selected {
+            Some(selected) => Ok(self.selected(exchange, permit, way, selected, &arrived)),
+            None => self.fetch_anew(exchange, permit, way, reason).await,
+        }
+    }
+
+    /// The origin selected this stored response for a request that it was not stored for.
+    ///
+    /// Source: RFC 9111 sections 4.1 and 4.3.4.
+    fn selected(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        selected: Chosen,
+        arrived: &Arrived,
+    ) -> Response<Body> {
+        self.observer.metrics().validation(ValidationOutcome::NotModified);
+        let settled = self.settle(exchange, permit, way, &selected, arrived);
+        if settled.is_freshened {
+            self.keep_selected(exchange, permit, way, (&settled.head, &selected), arrived.epoch);
+        }
+        self.answer_settled(exchange, selected, settled, arrived)
+    }
+
+    /// Stores the selected response once more, for requests whose nominated fields are like this one's; its
+    /// content is shared.
+    fn keep_selected(&self, exchange: &Exchange<'_>, permit: &Permit, way: &Way, (head, selected): (&Head, &Chosen), epoch: u64) {
+        let settings = &way.policy.settings;
+        let names = selected.stored.vary_names().to_vec();
+        let variant = vary::fingerprint(&self.keyed, &names, &exchange.fields, settings.vary_normalise);
+        let stored = StoredResponse::new(head.clone(), names, variant, selected.stored.content().clone());
+        self.memory.insert(&CacheKey::new(permit, &self.keyed).to_stored(), &Arc::new(stored), settings.vary_limit, epoch);
+    }
+}

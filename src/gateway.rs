@@ -7,6 +7,7 @@
 //! [`Gateway::handle`] is the outer function: it starts the clock, calls `serve`, maps an error to an
 //! answer once and records once.
 
+mod background;
 mod exchange;
 mod fetch;
 mod fill;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use crate::access::{Access, Permit, Question};
 use crate::access_log::Observer;
@@ -64,6 +66,8 @@ pub struct Gateway {
     /// Bytes of transfers that are kept for the store but not stored yet.
     in_flight_bytes: Arc<AtomicU64>,
     open_tunnels: Arc<AtomicUsize>,
+    /// Validations that may run in the background at one time.
+    background: Arc<Semaphore>,
 }
 
 /// Where a permitted request goes and under which policy.
@@ -95,6 +99,7 @@ impl Gateway {
             consumed: settings.listeners.iter().map(consumes).collect(),
             in_flight_bytes: Arc::default(),
             open_tunnels: Arc::default(),
+            background: Arc::new(Semaphore::new(background::MOST_AT_ONCE)),
             access,
             clock,
             keyed,
@@ -146,6 +151,10 @@ impl Gateway {
         };
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
+            Decision::ServeAndValidate(chosen) => {
+                exchange.validate_behind(&permit, &chosen);
+                Ok(self.serve_stored(exchange, &chosen))
+            }
             Decision::Validate(chosen, why) => self.validate(exchange, &permit, &way, (chosen, why)).await,
             Decision::Offer(offered) => self.select_by_tag(exchange, &permit, &way, offered).await,
             Decision::Forward(reason) => self.forward(exchange, &permit, &way, reason).await,

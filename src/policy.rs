@@ -81,6 +81,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         heuristic,
         min_ttl,
         max_ttl,
+        stale_while_revalidate,
         stale_if_error,
         max_stale_disconnected,
         vary_normalise,
@@ -91,7 +92,8 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
     (bypass, authorization.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
     (&credentials.query, &credentials.cookies).hash(&mut hash);
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
-    (default_ttl, heuristic, min_ttl, max_ttl, stale_if_error, max_stale_disconnected).hash(&mut hash);
+    (default_ttl, heuristic, min_ttl, max_ttl).hash(&mut hash);
+    (stale_while_revalidate, stale_if_error, max_stale_disconnected).hash(&mut hash);
     (vary_normalise, ignore_request_cache_control).hash(&mut hash);
     hash.finish()
 }
@@ -244,6 +246,7 @@ mod tests {
             Policy { heuristic: false, ..base.clone() },
             Policy { min_ttl: hour, ..base.clone() },
             Policy { max_ttl: hour, ..base.clone() },
+            Policy { stale_while_revalidate: hour, ..base.clone() },
             Policy { stale_if_error: hour, ..base.clone() },
             Policy { max_stale_disconnected: hour, ..base.clone() },
             Policy { vary_normalise: false, ..base.clone() },

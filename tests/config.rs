@@ -192,7 +192,6 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
     ];
     let policy = [
         ("partition = \"principal\"", "partition: not in this version; expected \"none\", found \"principal\""),
-        ("stale_while_revalidate = \"1s\"", "stale_while_revalidate: not in this version; expected \"0s\", found \"1s\""),
         ("query = { keep = [\"a\"] }", "query: not in this version; expected \"all\", found a table"),
         ("match = { content_types = [] }", "match.content_types: not in this version; leave it out"),
         ("match = { statuses = [200] }", "match.statuses: not in this version; leave it out"),
@@ -207,7 +206,7 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
     let found = mistakes(&format!("{LISTENER}proxy_protocol = true"));
     assert_eq!(found, "v.toml:6:18: listener[0].proxy_protocol: not in this version; expected false, found true");
     let accepted = "proxy_protocol = false\n[forward]\nparent_authorization = \"none\"\n[[policy]]\nname = \"p\"\npartition = \"none\"\n\
-         stale_while_revalidate = \"0s\"\nquery = \"all\"\nshare_validations = false\n";
+         query = \"all\"\nshare_validations = false\n";
     assert_eq!(below(accepted), "");
 }
 
@@ -452,7 +451,7 @@ cache
     anonymous     reuse
     set-cookie    refuse
     credentials   Authorization; query access_token
-    lifetimes     default 0s, heuristic on, from 0s to 1d; stale when disconnected up to 1h, on errors up to 0s
+    lifetimes     default 0s, heuristic on, from 0s to 1d; stale when disconnected up to 1h, on errors up to 0s, while revalidating up to 0s
     requests      directives obeyed: all
     variants      languages and codings by meaning; of one key: 64
 log

@@ -32,7 +32,7 @@ use case::{Case, Operator, Request};
 use engine::Engine;
 
 /// What a 200 with an entity tag says in `Cache-Control`.
-const DIRECTIVES: [&str; 23] = [
+const DIRECTIVES: [&str; 27] = [
     "",
     "max-age=60",
     "max-age=60, public",
@@ -46,6 +46,10 @@ const DIRECTIVES: [&str; 23] = [
     "max-age=60, stale-if-error=60",
     "max-age=60, stale-if-error=60, public",
     "s-maxage=60, stale-if-error=60",
+    "max-age=60, stale-while-revalidate=60",
+    "max-age=60, stale-while-revalidate=60, public",
+    "max-age=60, stale-while-revalidate=60, must-revalidate",
+    "s-maxage=60, stale-while-revalidate=60",
     "max-age=60, private",
     "max-age=60, private=\"x-a\"",
     "max-age=60, private=\"x-a\", public",
@@ -88,6 +92,7 @@ fn decision(engine: &Engine, directives: &str, filler: Option<&str>, asker: Opti
         default_ttl: 0,
         min_ttl: 0,
         max_ttl: 86_400,
+        stale_while_revalidate: 0,
         stale_if_error: 0,
         max_stale_disconnected: 3_600,
         heuristic: true,
@@ -111,6 +116,7 @@ fn decision(engine: &Engine, directives: &str, filler: Option<&str>, asker: Opti
     assert_eq!(answer, naive::answer(&case), "{case:#?}");
     match answer.decision {
         "forward" if answer.stored.is_none() => "not stored",
+        "serve-and-validate" => "serve, validate behind",
         "validate" if answer.survives_errors => "validate, on error stale",
         other => other,
     }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 
 use super::rules::age::{AgeBase, age_base};
 use super::rules::authorization::RequestCredentials;
-use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives};
+use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives, Seconds};
 use super::rules::freshness::{Answered, Lifetime, lifetime};
 use super::rules::groups;
 use super::rules::storable::{Asked, NotStored, storable, stored_fields};
@@ -156,6 +156,15 @@ impl Head {
     #[must_use]
     pub fn without_freshness(&self) -> Self {
         Self { lifetime: Lifetime { duration: Duration::ZERO, ..self.lifetime }, ..self.clone() }
+    }
+
+    /// The head as it is, but never to be used again while it is being validated.
+    ///
+    /// Source: RFC 5861 section 3.
+    #[must_use]
+    pub fn without_grace(&self) -> Self {
+        let directives = ResponseDirectives { stale_while_revalidate: Some(Seconds::Valid(0)), ..self.directives.clone() };
+        Self { directives, ..self.clone() }
     }
 
     /// The current age, none when the clock went back (RFC 9111 section 4.2.3).

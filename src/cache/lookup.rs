@@ -18,7 +18,7 @@ use super::rules::offer;
 use super::rules::partial;
 use super::rules::precondition::is_for_origin;
 use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
-use super::rules::stale::WhyStale;
+use super::rules::stale::{WhyStale, may_ask_behind};
 use super::rules::vary;
 use super::store::{Slot, StoredResponse};
 use super::words::ForwardReason;
@@ -31,6 +31,8 @@ use crate::policy::CompiledPolicy;
 pub enum Decision {
     /// A stored response answers.
     Serve(Chosen),
+    /// A stale stored response answers, and the origin is asked about it in the background.
+    ServeAndValidate(Chosen),
     /// A stored response answers if the origin confirms it to this request.
     Validate(Chosen, WhyValidate),
     /// Nothing stored was selected by this request's fields; the origin may select one of these by its tag.
@@ -91,6 +93,9 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
     match decision {
         // RFC 9111 section 4: requests with unsafe methods are written through, whatever they say.
         Decision::Serve(_) | Decision::Forward(ForwardReason::Method) => decision,
+        // Nothing goes to the origin for the sake of a request that wants nothing from there.
+        Decision::ServeAndValidate(chosen) if asked.asker.directives.only_if_cached => Decision::Serve(chosen),
+        Decision::ServeAndValidate(_) => decision,
         _ if asked.asker.directives.only_if_cached => Decision::Refuse,
         decision => decision,
     }
@@ -105,6 +110,10 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
     match reuse::decide(&head, &asked.asker, policy) {
         Reuse::Fresh => Decision::Serve(chosen(None)),
         Reuse::AcceptedStale => Decision::Serve(chosen(Some(WhyStale::MaxStale))),
+        Reuse::WhileRevalidating if may_ask_behind(asked.method, asked.fields) => {
+            Decision::ServeAndValidate(chosen(Some(WhyStale::WhileRevalidating)))
+        }
+        Reuse::WhileRevalidating => Decision::Validate(chosen(None), WhyValidate::Stale),
         Reuse::Validate(why) => Decision::Validate(chosen(None), why),
         Reuse::Never(WhyNever::Policy) => Decision::Forward(ForwardReason::Bypass),
         Reuse::Never(WhyNever::NoPermit | WhyNever::StoredRefusal) => Decision::Forward(ForwardReason::Miss),

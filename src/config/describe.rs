@@ -202,12 +202,13 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
     page.detail(
         "lifetimes",
         &format!(
-            "default {}, {heuristic}, from {} to {}; stale when disconnected up to {}, on errors up to {}",
+            "default {}, {heuristic}, from {} to {}; stale when disconnected up to {}, on errors up to {}, while revalidating up to {}",
             show_duration(policy.default_ttl),
             show_duration(policy.min_ttl),
             show_duration(policy.max_ttl),
             show_duration(policy.max_stale_disconnected),
             show_duration(policy.stale_if_error),
+            show_duration(policy.stale_while_revalidate),
         ),
     );
     let directives = if policy.ignore_request_cache_control { "only no-store and only-if-cached" } else { "all" };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -21,6 +22,7 @@ use crate::cache::rules::authorization::{RequestCredentials, request_credentials
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::vary;
+use crate::cache::store::Turn;
 use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
@@ -37,7 +39,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// One request on its way through the gateway.
 pub(super) struct Exchange<'g> {
-    pub(super) gateway: &'g Gateway,
+    pub(super) gateway: &'g Arc<Gateway>,
     pub(super) connection: &'g Connection,
     pub(super) listener: &'g Listener,
     pub(super) method: Method,
@@ -60,34 +62,49 @@ pub(super) struct Exchange<'g> {
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Record,
+    /// A validation in the background: nobody waits for the answer.
+    pub(super) turn: Option<Arc<Turn>>,
 }
 
 impl<'g> Exchange<'g> {
-    pub(super) fn begin(gateway: &'g Gateway, connection: &'g Connection, mut request: Request<Incoming>) -> Self {
-        let now = gateway.clock.now();
+    /// A client's request.
+    pub(super) fn begin(gateway: &'g Arc<Gateway>, connection: &'g Connection, mut request: Request<Incoming>) -> Self {
         let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
         let (parts, content) = request.into_parts();
+        let has_content = !content.is_end_stream();
+        let id = gateway.observer.next_id();
+        Self { has_content, content: Some(content), upgrade, ..Self::of(gateway, connection, (parts, id)) }
+    }
+
+    /// A request of the gateway's own, which nobody waits for and which is not recorded.
+    pub(super) fn behind(gateway: &'g Arc<Gateway>, connection: &'g Connection, request: (Parts, u64), turn: Turn) -> Self {
+        Self { turn: Some(Arc::new(turn)), ..Self::of(gateway, connection, request) }
+    }
+
+    fn of(gateway: &'g Arc<Gateway>, connection: &'g Connection, (parts, id): (Parts, u64)) -> Self {
+        let now = gateway.clock.now();
         let mut record = Record::new(connection.listener, connection.peer.ip(), now, Clock::instant());
-        record.id = gateway.observer.next_id();
+        record.id = id;
         record.method = parts.method.clone();
         Self {
             gateway,
             connection,
             listener: connection.settings(&gateway.settings),
             directives: RequestDirectives::parse(&parts.headers),
-            has_content: !content.is_end_stream(),
-            content: Some(content),
+            has_content: false,
+            content: None,
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
             fields: parts.headers,
-            upgrade,
+            upgrade: None,
             now,
             credentials: RequestCredentials::default(),
             normalises: false,
             born: 0,
             behind_cache: None,
             record,
+            turn: None,
         }
     }
 

@@ -74,7 +74,8 @@ impl Gateway {
         exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
         let started = Clock::instant();
-        let interim = exchange.connection.interim.relay(exchange.version);
+        let listens = exchange.turn.is_none();
+        let interim = listens.then(|| exchange.connection.interim.relay(exchange.version)).flatten();
         let outbound = Outbound { method: exchange.method.clone(), fields, body, interim };
         let result = self.upstreams.send(permit, way.destination, outbound).await;
         let waited = Clock::instant().saturating_duration_since(started);
@@ -223,6 +224,7 @@ impl Gateway {
             head,
             part,
             epoch,
+            turn: exchange.turn.clone(),
         };
         if body.is_end_stream() {
             fill.commit(Vec::new());

@@ -12,7 +12,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::StoredPart;
-use crate::cache::store::{Content, Memory, StoredResponse, Transfer};
+use crate::cache::store::{Content, Memory, StoredResponse, Transfer, Turn};
 use crate::upstream::UpstreamBody;
 
 /// A response that is stored when its content is complete.
@@ -26,6 +26,8 @@ pub(super) struct Fill {
     pub(super) variant: u128,
     pub(super) variants: usize,
     pub(super) epoch: u64,
+    /// Keeps others from asking in the background again while this response is on its way.
+    pub(super) turn: Option<Arc<Turn>>,
 }
 
 impl Fill {
@@ -43,6 +45,8 @@ impl Fill {
             None => whole,
         };
         self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
+        // Whoever has the turn next finds what was stored.
+        drop(self.turn);
     }
 }
 

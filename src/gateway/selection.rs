@@ -51,7 +51,10 @@ impl Gateway {
         let selected = offered.into_iter().find(|chosen| offer::is_selected(arrived.response.headers(), &chosen.head));
         match selected {
             Some(selected) => Ok(self.selected(exchange, permit, way, selected, &arrived)),
-            None => self.fetch_anew(exchange, permit, way, reason).await,
+            None => {
+                let arrived = self.ask_anew(exchange, permit, way).await?;
+                self.answer(exchange, permit, way, arrived, reason)
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use super::fetch::Arrived;
 use super::{Gateway, Way};
 use crate::access_log::format_id;
 use crate::body::Body;
+use crate::cache::CacheResult;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::stale::{self, Failure};
-use crate::cache::{CacheResult, ValidationOutcome};
 use crate::error::{Error, UpstreamError};
 use crate::reply::{self, CacheStatus, Shown};
 
@@ -28,7 +28,6 @@ impl Gateway {
         error: Error,
     ) -> Result<Response<Body>, Error> {
         let Error::Upstream(cause) = error else { return Err(error) };
-        self.observer.metrics().validation(ValidationOutcome::Unreachable);
         let Some(response) = self.stale_after(exchange, way, chosen, None) else {
             return Err(UpstreamError::NotValidated(Box::new(cause)).into());
         };

@@ -37,19 +37,16 @@ impl Gateway {
         let reason = reason_of(why);
         exchange.note_cache(CacheResult::Miss, reason.as_str());
         exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
-        let mut fields = self.onward_fields(exchange, permit);
-        let is_conditional = make_conditional(&mut fields, &chosen.head);
-        let arrived = match self.send(exchange, permit, way, fields).await {
-            Ok(arrived) => arrived,
+        let (arrived, outcome) = match self.ask(exchange, permit, way, &chosen).await {
+            Ok(said) => said,
             Err(error) => return self.disconnected(exchange, way, &chosen, error),
         };
-        let outcome = outcome_of(arrived.response.status(), is_conditional);
-        self.observer.metrics().validation(outcome);
         if outcome == ValidationOutcome::NotModified {
             return if selects(arrived.response.headers(), &chosen.head) {
                 Ok(self.not_modified(exchange, permit, way, chosen, &arrived))
             } else {
-                self.fetch_anew(exchange, permit, way, reason).await
+                let arrived = self.ask_anew(exchange, permit, way).await?;
+                self.answer(exchange, permit, way, arrived, reason)
             };
         }
         let arrived = match self.stand_in(exchange, way, &chosen, arrived) {
@@ -61,24 +58,40 @@ impl Gateway {
         self.answer(exchange, permit, way, arrived, reason)
     }
 
-    /// A 304 that names another response than the stored one: ask again without conditions, for the
-    /// same credentials.
+    /// Sends this request with the stored validators, and counts what came of it.
     ///
-    /// Source: RFC 9111 section 4.3.4.
-    pub(super) async fn fetch_anew(
+    /// Source: RFC 9111 section 4.3.1.
+    pub(super) async fn ask(
         &self,
         exchange: &mut Exchange<'_>,
         permit: &Permit,
         way: &Way,
-        reason: ForwardReason,
-    ) -> Result<Response<Body>, Error> {
+        chosen: &Chosen,
+    ) -> Result<(Arrived, ValidationOutcome), Error> {
+        let mut fields = self.onward_fields(exchange, permit);
+        let is_conditional = make_conditional(&mut fields, &chosen.head);
+        let arrived = self.send(exchange, permit, way, fields).await.inspect_err(|error| {
+            if let Error::Upstream(_) = error {
+                self.observer.metrics().validation(ValidationOutcome::Unreachable);
+            }
+        })?;
+        let outcome = outcome_of(arrived.response.status(), is_conditional);
+        self.observer.metrics().validation(outcome);
+        Ok((arrived, outcome))
+    }
+
+    /// A 304 that names another response than the stored one: ask again without conditions, for the
+    /// same credentials.
+    ///
+    /// Source: RFC 9111 section 4.3.4.
+    pub(super) async fn ask_anew(&self, exchange: &mut Exchange<'_>, permit: &Permit, way: &Way) -> Result<Arrived, Error> {
         let mut fields = self.onward_fields(exchange, permit);
         remove_conditions(&mut fields);
         let arrived = self.send(exchange, permit, way, fields).await?;
         if arrived.response.status() == StatusCode::NOT_MODIFIED {
             return Err(UpstreamError::UnaskedNotModified.into());
         }
-        self.answer(exchange, permit, way, arrived, reason)
+        Ok(arrived)
     }
 
     /// The origin confirmed the stored response to this request.

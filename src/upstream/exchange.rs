@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use crate::body::Body;
 use crate::error::{Error, UpstreamError};
 use crate::fields::{is_token, list_members};
+use crate::hop::is_connection_scheme;
 use crate::interim::Relay;
 use crate::target::Target;
 
@@ -305,12 +306,6 @@ fn single_length(fields: &HeaderMap) -> Option<u64> {
         }
     }
     length
-}
-
-/// Whether a challenge or credentials belong to a scheme that authenticates the connection.
-fn is_connection_scheme(value: &HeaderValue) -> bool {
-    let scheme = value.as_bytes().split(|b| *b == b' ' || *b == b',').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case(b"negotiate") || scheme.eq_ignore_ascii_case(b"ntlm")
 }
 
 fn framing(body: &Body) -> Framing {

@@ -49,6 +49,7 @@ pub const SPELLINGS: &[Spelling] = &[
     none(&["no-cache, max-age=60"]),
     none(&["max-age=60, immutable"]),
     none(&["max-age=60, stale-while-revalidate=600"]),
+    none(&["max-age=60, stale-while-revalidate=30"]),
     none(&["max-age=60, stale-if-error=600, no-transform, must-understand"]),
     // `private` and `no-store` win, wherever and however they are written (sections 5.2.2.5 and 5.2.2.7).
     prohibits(&["private"]),
@@ -80,6 +81,10 @@ pub const SPELLINGS: &[Spelling] = &[
     permits(&["public, max-age=60"]),
     permits(&["public"]),
     expiring(permits(&["public"])),
+    permits(&["public, max-age=60, stale-while-revalidate=600"]),
+    permits(&["public, max-age=60, stale-while-revalidate=30"]),
+    permits(&["s-maxage=60, stale-while-revalidate=600"]),
+    permits(&["must-revalidate, max-age=60, stale-while-revalidate=600"]),
     permits(&["s-maxage=60"]),
     permits(&["s-maxage=0"]),
     permits(&["s-maxage=0, max-age=60"]),

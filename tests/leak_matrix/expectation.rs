@@ -23,6 +23,8 @@ pub enum Expectation {
     Origin,
     /// The stored response answers.
     Stored,
+    /// The stored response answers, and the origin may be asked about it meanwhile.
+    StoredAndAsked,
     /// The stored response answers once the origin has confirmed it to this very request.
     Validated,
 }
@@ -61,7 +63,20 @@ pub fn expect(question: &Question<'_>) -> Expectation {
         readings.iter().any(|reading| reading.iter().any(|member| member.name == "no-cache" && !member.is_limited()));
     // Section 4.2: "a fresh response is one whose age has not yet exceeded its freshness lifetime".
     let lifetime = readings.iter().map(|reading| lifetime(reading, question.expires)).min().unwrap_or(0);
-    if needs_validation || question.seconds_later >= lifetime { Expectation::Validated } else { Expectation::Stored }
+    if !needs_validation && question.seconds_later < lifetime {
+        return Expectation::Stored;
+    }
+    let staleness = question.seconds_later.saturating_sub(lifetime);
+    let is_in_window = readings.iter().all(|reading| stale_window(reading).is_some_and(|window| staleness <= window));
+    if is_in_window { Expectation::StoredAndAsked } else { Expectation::Validated }
+}
+
+/// RFC 5861 section 3: "caches MAY serve the response it appears in after it becomes stale, up to the indicated number of
+/// seconds"; RFC 9111 section 4.2.4 forbids it for "no-cache", "must-revalidate", "s-maxage" and "proxy-revalidate".
+fn stale_window(reading: &[Member]) -> Option<u64> {
+    let forbidding = ["no-cache", "must-revalidate", "s-maxage", "proxy-revalidate"];
+    let is_forbidden = reading.iter().any(|member| forbidding.contains(&member.name.as_str()));
+    seconds(reading, "stale-while-revalidate").flatten().filter(|_| !is_forbidden)
 }
 
 /// Section 3.5: "the following response directives have such an effect: must-revalidate, public, and s-maxage". They are

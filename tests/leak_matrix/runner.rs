@@ -31,6 +31,7 @@ const REFUSED_ON_PURPOSE: [(&str, &str); 4] = [
 pub struct Tally {
     pub cases: usize,
     pub stored: usize,
+    pub stored_and_asked: usize,
     pub validated: usize,
     pub fetched: usize,
     leaks: Vec<String>,
@@ -185,9 +186,14 @@ impl Tally {
         let was_confirmed = origin.len() == 1 && origin[0].field("if-none-match") == Some(tag_of(case).as_str());
         let may_see = match expected {
             Expectation::Origin => false,
-            Expectation::Stored => true,
+            Expectation::Stored | Expectation::StoredAndAsked => true,
             Expectation::Validated => was_confirmed,
         };
+        let is_asked_once =
+            origin.len() <= 1 && origin.iter().all(|seen| seen.field("if-none-match") == Some(tag_of(case).as_str()));
+        if expected == Expectation::StoredAndAsked && !is_asked_once {
+            self.failures.push(told("asked in the background more than once, or without conditions"));
+        }
         match (is_reused, may_see) {
             (true, false) if is_own => self.failures.push(told("reused what may not be, for the one it was made for")),
             (true, false) => self.leaks.push(told("LEAK")),
@@ -207,6 +213,7 @@ impl Tally {
         match expected {
             Expectation::Origin => self.fetched += 1,
             Expectation::Stored => self.stored += 1,
+            Expectation::StoredAndAsked => self.stored_and_asked += 1,
             Expectation::Validated => self.validated += 1,
         }
     }
@@ -221,9 +228,9 @@ impl Tally {
 
     /// Prints the outcome and fails the test unless all is well and there was enough of it.
     pub fn finish(self, name: &str, at_least: usize) {
-        let Self { cases, stored, validated, fetched, leaks, missed, failures, refused } = &self;
+        let Self { cases, stored, stored_and_asked, validated, fetched, leaks, missed, failures, refused } = &self;
         println!(
-            "{name}: {cases} cases, {} leaks, {} missed, {} failures; {stored} stored, {validated} validated, {fetched} fetched, \
+            "{name}: {cases} cases, {} leaks, {} missed, {} failures; {stored} stored, {stored_and_asked} stored and asked, {validated} validated, {fetched} fetched, \
              {} refused on purpose",
             leaks.len(),
             missed.len(),
@@ -245,6 +252,7 @@ impl Tally {
         );
         assert!(*cases >= at_least, "expected at least {at_least} cases, found {cases}");
         assert!(*stored > cases / 20 && *validated > cases / 20 && *fetched > cases / 20, "every outcome occurs: {self:?}");
+        assert!(*stored_and_asked > 40, "every outcome occurs: {self:?}");
         for (at, (lines, why)) in REFUSED_ON_PURPOSE.iter().enumerate() {
             assert!(refused[at] > 0, "{lines:?} ({why}) is listed as refused on purpose, yet was reused");
         }

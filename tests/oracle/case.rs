@@ -40,6 +40,7 @@ pub(crate) struct Operator {
     pub(crate) min_ttl: u32,
     pub(crate) max_ttl: u32,
     pub(crate) heuristic: bool,
+    pub(crate) stale_while_revalidate: u32,
     pub(crate) stale_if_error: u32,
     pub(crate) max_stale_disconnected: u32,
     pub(crate) ignore_request_cache_control: bool,
@@ -55,7 +56,7 @@ pub(crate) struct Operator {
 pub(crate) struct Answer {
     /// Nothing where the response is not stored.
     pub(crate) stored: Option<Kept>,
-    /// `serve`, `serve-stale`, `validate`, `forward` or `refuse`.
+    /// `serve`, `serve-stale`, `serve-and-validate`, `validate`, `forward` or `refuse`.
     pub(crate) decision: &'static str,
     /// The stored response answers although its validation ends in a 500, 502, 503 or 504.
     pub(crate) survives_errors: bool,

@@ -78,6 +78,7 @@ fn settings(operator: &Operator) -> Policy {
         default_ttl: Duration::from_secs(operator.default_ttl.into()),
         min_ttl: Duration::from_secs(operator.min_ttl.into()),
         max_ttl: Duration::from_secs(operator.max_ttl.into()),
+        stale_while_revalidate: Duration::from_secs(operator.stale_while_revalidate.into()),
         stale_if_error: Duration::from_secs(operator.stale_if_error.into()),
         max_stale_disconnected: Duration::from_secs(operator.max_stale_disconnected.into()),
         heuristic: operator.heuristic,
@@ -165,6 +166,7 @@ impl Engine {
             }
             Decision::Serve(chosen) if chosen.stale.is_some() => "serve-stale",
             Decision::Serve(_) => "serve",
+            Decision::ServeAndValidate(_) => "serve-and-validate",
             Decision::Offer(_) | Decision::Forward(_) => "forward",
             Decision::Refuse => "refuse",
         };

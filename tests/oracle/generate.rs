@@ -9,7 +9,7 @@ const SECOND: i64 = 1_000_000;
 /// 2027-01-15 08:00:00 GMT.
 const START: i64 = 1_800_000_000;
 
-const FLAGS: [&str; 17] = [
+const FLAGS: [&str; 20] = [
     "public",
     "public",
     "public",
@@ -27,9 +27,15 @@ const FLAGS: [&str; 17] = [
     "stale-if-error=60",
     "stale-if-error=60",
     "stale-if-error=4000",
+    "stale-while-revalidate=60",
+    "stale-while-revalidate=4000",
+    "stale-while-revalidate=4000",
 ];
 
-const ODD: [&str; 40] = [
+const ODD: [&str; 43] = [
+    "stale-while-revalidate",
+    "stale-while-revalidate=x",
+    "stale-while-revalidate=0",
     "stale-if-error",
     "stale-if-error=\"5\"",
     "stale-if-error=x",
@@ -169,6 +175,7 @@ fn operator(random: &mut Random) -> Operator {
         default_ttl: random.pick(&[0, 0, 0, 60]),
         min_ttl: random.pick(&[0, 0, 0, 10, 120]),
         max_ttl: random.pick(&[86_400, 86_400, 86_400, 30]),
+        stale_while_revalidate: random.pick(&[0, 0, 0, 60, 90_000]),
         stale_if_error: random.pick(&[0, 0, 0, 60, 90_000]),
         max_stale_disconnected: random.pick(&[3_600, 3_600, 0, 5, 200_000]),
         heuristic: !no_heuristic,
@@ -184,6 +191,8 @@ fn request(random: &mut Random, is_second: bool) -> Request {
     let credentials = [
         ("authorization", "Basic YTph"),
         ("authorization", "Bearer b"),
+        ("authorization", "NTLM b"),
+        ("authorization", "Digest b"),
         ("authorization", ""),
         ("Authorization", "x"),
         ("x-api-key", "k"),
@@ -206,7 +215,7 @@ fn request(random: &mut Random, is_second: bool) -> Request {
     if random.one_in(asks) {
         for _ in 0..=random.below(2) {
             let number = random.pick(&NUMBERS);
-            let name = random.pick(&["max-age", "max-stale", "max-stale", "min-fresh", "stale-if-error"]);
+            let name = random.pick(&["max-age", "max-stale", "max-stale", "max-stale", "min-fresh", "stale-if-error"]);
             let word =
                 random.pick(&["no-cache", "no-store", "only-if-cached", "max-stale", "unknown", "no-cache=x", "x=\"no-store"]);
             let line = if random.one_in(3) {
@@ -222,6 +231,11 @@ fn request(random: &mut Random, is_second: bool) -> Request {
     if is_second && random.one_in(40) {
         add(&mut fields, random.pick(&[("if-match", "\"a\""), ("if-unmodified-since", "x")]));
     }
+    for (name, value, of) in [("range", "bytes=0-1", 30), ("if-none-match", "\"a\"", 30), ("signature", "a=:b:", 60)] {
+        if is_second && random.one_in(of) {
+            add(&mut fields, (name, value));
+        }
+    }
     random.shuffle(&mut fields);
     let method = random.pick(&["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "HEAD", "POST", "PUT", "OPTIONS", "FOO"]);
     Request { method, fields, has_content: is_second && random.one_in(50) }
@@ -233,7 +247,9 @@ fn second(random: &mut Random, first: &Request) -> Request {
     if random.one_in(3) {
         return other;
     }
-    let is_control = |(name, _): &&(String, String)| name == "Cache-Control" || name.starts_with("if-");
+    let is_control = |(name, _): &&(String, String)| {
+        name == "Cache-Control" || name.starts_with("if-") || name == "range" || name == "signature"
+    };
     let mut fields: Lines = first.fields.iter().filter(|line| !is_control(line)).cloned().collect();
     if random.one_in(2) {
         fields.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));

@@ -424,6 +424,14 @@ fn decide(case: &Case, stored: Option<&Stored>) -> &'static str {
     }
     match reuse(case, stored, &directives, credentialed) {
         "validate" => instead("validate"),
+        // Section 5.2.1.7: a stored response "consistent with the other constraints of the request", and nothing more.
+        "serve-and-validate" => {
+            if directives.has("only-if-cached") {
+                "serve-stale"
+            } else {
+                "serve-and-validate"
+            }
+        }
         decision => decision,
     }
 }
@@ -470,6 +478,10 @@ fn reuse(case: &Case, stored: &Stored, asked: &Directives, credentialed: bool) -
         let least = asked.arguments("min-fresh").find_map(number).filter(|_| obeys).unwrap_or(0) * SECOND;
         return if stored.lifetime - age >= least { "serve" } else { "validate" };
     }
+    if serves_while_revalidating(case, stored, asked, age - stored.lifetime) {
+        // Deviation: what cannot be asked in the background with these credentials is asked with the client waiting.
+        return if may_ask_behind(&case.second) { "serve-and-validate" } else { "validate" };
+    }
     // Section 5.2.1.2; without an argument any staleness, a broken one is no permission.
     let is_accepted = obeys
         && (asked.has_plain("max-stale")
@@ -481,6 +493,41 @@ fn reuse(case: &Case, stored: &Stored, asked: &Directives, credentialed: bool) -
 /// proxy-revalidate". Deviation: a qualified no-cache counts too.
 fn is_stale_prohibited(directives: &Directives) -> bool {
     ["no-cache", "must-revalidate", "s-maxage", "proxy-revalidate"].iter().any(|name| directives.has(name))
+}
+
+/// RFC 5861 section 3: "caches MAY serve the response it appears in after it becomes stale, up to the indicated number of
+/// seconds".
+fn serves_while_revalidating(case: &Case, stored: &Stored, asked: &Directives, staleness: i64) -> bool {
+    let directives = Directives::of_response(&case.response);
+    let obeys = !case.policy.ignore_request_cache_control;
+    // RFC 9111 sections 5.2.1.1 and 5.2.1.3: the client wants a fresh one; section 5.2.1.2: or one no staler than it says.
+    let wants_fresh = asked.has("max-age") || asked.arguments("min-fresh").any(|one| number(one).is_some());
+    let accepts = asked.has_plain("max-stale")
+        || asked.arguments("max-stale").find_map(number).is_none_or(|most| staleness <= most * SECOND);
+    if is_stale_prohibited(&directives) || (obeys && (wants_fresh || !accepts)) {
+        return false;
+    }
+    let window = match directives.lifetime("stale-while-revalidate") {
+        Some(stated) => stated.unwrap_or(0),
+        // Deviation: an operator may state what the origin leaves open, for what was stored without credentials.
+        None if stored.is_credentialed => 0,
+        None => i64::from(case.policy.stale_while_revalidate),
+    };
+    window > 0 && staleness <= window * SECOND
+}
+
+/// Credentials of a connection (RFC 4559 section 6) go with it alone; those that may cover method and fields (RFC 7616
+/// section 3.4.3, RFC 9421) with an unchanged request: a GET for the whole.
+fn may_ask_behind(request: &Request) -> bool {
+    let is_whole_get = request.method == "GET"
+        && !["range", "if-range", "if-none-match", "if-modified-since"].iter().any(|name| has(&request.fields, name));
+    let schemes: Vec<String> = lines(&request.fields, "authorization")
+        .iter()
+        .map(|value| value.split([' ', ',']).next().unwrap().to_ascii_lowercase())
+        .collect();
+    let has_scheme = |names: &[&str]| schemes.iter().any(|scheme| names.contains(&scheme.as_str()));
+    let is_free = schemes.iter().all(|scheme| scheme == "basic" || scheme == "bearer") && !has(&request.fields, "signature");
+    !has_scheme(&["ntlm", "negotiate"]) && (is_whole_get || is_free)
 }
 
 /// RFC 5861 section 4, "when an error is encountered, a cached stale response MAY be used to satisfy the request", and RFC

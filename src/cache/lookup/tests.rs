@@ -51,6 +51,7 @@ fn word(decision: &Decision) -> String {
     match decision {
         Decision::Serve(chosen) if chosen.stale.is_some() => "stale".to_owned(),
         Decision::Serve(_) => "serve".to_owned(),
+        Decision::ServeAndValidate(chosen) => chosen.stale.unwrap().as_str().to_owned(),
         Decision::Validate(_, why) => format!("validate {why:?}"),
         Decision::Offer(offered) => format!("offer {}", offered.len()),
         Decision::Forward(reason) => reason.as_str().to_owned(),
@@ -86,6 +87,35 @@ fn x023_each_reason_to_forward_has_its_word() {
 }
 
 #[test]
+fn x029_stale_at_once_where_the_origin_can_be_asked_behind() {
+    const WHILE: &str = "stale-while-revalidate";
+    for (method, request, expected) in [
+        ("GET", &[][..], WHILE),
+        ("HEAD", &[], WHILE),
+        ("GET", &[ALICE], WHILE),
+        ("HEAD", &[ALICE, ("range", "bytes=0-1")], WHILE),
+        ("GET", &[("authorization", "Digest a")], WHILE),
+        ("HEAD", &[("authorization", "Digest a")], "validate Stale"),
+        ("GET", &[("authorization", "Negotiate a")], "validate Stale"),
+        ("GET", &[("cache-control", "no-cache")], "validate Request"),
+        ("GET", &[("cache-control", "no-store")], "validate Request"),
+        ("GET", &[("cache-control", "max-age=90")], "validate Stale"),
+        // It answers, and nothing is asked for its sake.
+        ("GET", &[("cache-control", "only-if-cached")], "stale"),
+        ("GET", &[("cache-control", "only-if-cached"), ("authorization", "NTLM a")], "refuse"),
+        ("GET", &[("if-match", "\"a\"")], "request"),
+    ] {
+        let case = Case { method, request, seconds: 61, ..Case::default() };
+        assert_eq!(case.word(anonymous("max-age=60, stale-while-revalidate=600")), expected, "{method} {request:?}");
+    }
+    let validating = Policy { anonymous_entries: AnonymousEntries::Validate, ..Policy::default() };
+    let case = Case { request: &[ALICE], seconds: 61, settings: validating, ..Case::default() };
+    assert_eq!(case.word(anonymous("max-age=60, stale-while-revalidate=600")), "validate Policy");
+    let unpermitted = Head { permission: None, ..credentialed("public, max-age=60, stale-while-revalidate=600") };
+    assert_eq!(Case { seconds: 61, ..Case::default() }.word(unpermitted), "miss");
+}
+
+#[test]
 fn n057_n119_an_entry_of_get_answers_get_and_head() {
     for method in ["GET", "HEAD"] {
         assert_eq!(Case { method, ..Case::default() }.word(anonymous("max-age=60")), "serve", "{method}");
@@ -118,7 +148,9 @@ fn n062_unsafe_requests_are_written_through_whatever_they_say() {
 /// The `x` field of the chosen response.
 fn chosen(decision: Decision) -> Option<String> {
     match decision {
-        Decision::Serve(chosen) | Decision::Validate(chosen, _) => Some(chosen.head.fields["x"].to_str().unwrap().to_owned()),
+        Decision::Serve(chosen) | Decision::ServeAndValidate(chosen) | Decision::Validate(chosen, _) => {
+            Some(chosen.head.fields["x"].to_str().unwrap().to_owned())
+        }
         Decision::Offer(_) | Decision::Forward(_) | Decision::Refuse => None,
     }
 }

@@ -1,6 +1,6 @@
 //! May a stored response answer this request as it is, or only after validation?
 //!
-//! RFC 9111 sections 4, 4.2.4, 5.2.1 and 5.2.2; RFC 8246 section 2.
+//! RFC 9111 sections 4, 4.2.4, 5.2.1 and 5.2.2; RFC 5861 section 3; RFC 8246 section 2.
 //!
 //! # Deviations
 //!
@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 
 use super::directives::{Qualified, RequestDirectives};
+use super::stale;
 use crate::cache::entry::Head;
 use crate::config::settings::{AnonymousEntries, PolicyAuthorization};
 use crate::policy::CompiledPolicy;
@@ -27,6 +28,8 @@ pub enum Reuse {
     Fresh,
     /// It is stale, and the client accepts that (`max-stale`).
     AcceptedStale,
+    /// It is stale, and answers while it is validated in the background.
+    WhileRevalidating,
     /// It answers after a successful validation with this request's own credentials.
     Validate(WhyValidate),
     /// It may not be used for this request, not even to validate.
@@ -99,6 +102,9 @@ pub fn decide(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Reus
         // RFC 9111 section 5.2.1.3: fresh for at least min-fresh more seconds.
         let is_fresh_enough = directives.min_fresh.is_none_or(|least| lifetime.saturating_sub(age) >= seconds(least));
         return if is_fresh_enough { Reuse::Fresh } else { Reuse::Validate(WhyValidate::Request) };
+    }
+    if stale::answers_while_revalidating(stored, asker, policy) {
+        return Reuse::WhileRevalidating;
     }
     // RFC 9111 section 4.2.4: no stale answer where a directive forbids it; section 5.2.1.2 for max-stale.
     let staleness = age.saturating_sub(lifetime);

@@ -1,6 +1,6 @@
 //! May a stale response answer all the same?
 //!
-//! RFC 9111 section 4.2.4, RFC 5861 section 4.
+//! RFC 9111 section 4.2.4, RFC 5861 sections 3 and 4.
 //!
 //! What forbids stale answers (`no-cache`, `must-revalidate`, `proxy-revalidate`, `s-maxage`) wins over everything that
 //! allows them, whoever says it.
@@ -9,16 +9,21 @@
 //!
 //! - A request that asks for a younger or validated response is not answered with less, although RFC 5861 section 4 would
 //!   allow it "regardless of other freshness information".
-//! - Where the response states no `stale-if-error`, the operator's counts (RFC 9111 section 4.2.4: "out of band").
+//! - Where the response states no `stale-if-error` or `stale-while-revalidate`, the operator's counts (RFC 9111 section
+//!   4.2.4: "out of band"), the latter only for what was stored without credentials.
+//! - A request whose credentials cannot go with another request than itself is validated and waits.
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, StatusCode};
 
 use super::directives::Seconds;
 use super::reuse::{Asker, forbidden};
 use crate::cache::entry::Head;
+use crate::cache::words::PermissionReason;
 use crate::config::settings::{AnonymousEntries, PolicyAuthorization};
+use crate::hop::{is_connection_scheme, scheme};
 use crate::policy::CompiledPolicy;
 
 /// What lets a stale response answer.
@@ -30,6 +35,8 @@ pub enum WhyStale {
     IfError,
     /// `max-stale` of the request.
     MaxStale,
+    /// `stale-while-revalidate` of the response or of the policy.
+    WhileRevalidating,
 }
 
 impl WhyStale {
@@ -40,6 +47,7 @@ impl WhyStale {
             Self::Disconnected => "disconnected",
             Self::IfError => "stale-if-error",
             Self::MaxStale => "max-stale",
+            Self::WhileRevalidating => "stale-while-revalidate",
         }
     }
 }
@@ -61,6 +69,15 @@ pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
+/// Whether an answer with this status says something about the resource, and not only about the request or the state that
+/// the origin is in.
+///
+/// Source: RFC 9110 sections 15.5.2, 15.5.4, 15.5.8, 15.5.9 and 15.6; RFC 6585 section 4 (429); RFC 8470 section 5.2 (425).
+#[must_use]
+pub fn speaks_of_resource(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status.as_u16(), 401 | 403 | 407 | 408 | 425 | 429)
+}
+
 /// May this stale response answer a request whose validation failed, and what says so?
 ///
 /// `asker.now` is the time of the answer: the wait for the origin counts.
@@ -73,11 +90,10 @@ pub fn after_failure(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy, 
         return None;
     }
     let staleness = stored.staleness(asker.now)?;
-    let covers = |window: Duration| !window.is_zero() && staleness <= window;
-    if covers(error_window(stored, asker, policy)) {
+    if covers(error_window(stored, asker, policy), staleness) {
         return Some(WhyStale::IfError);
     }
-    let is_disconnected = failure == Failure::NoAnswer && covers(policy.settings.max_stale_disconnected);
+    let is_disconnected = failure == Failure::NoAnswer && covers(policy.settings.max_stale_disconnected, staleness);
     is_disconnected.then_some(WhyStale::Disconnected)
 }
 
@@ -104,6 +120,59 @@ fn error_window(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Du
         None => policy.settings.stale_if_error,
     };
     granted.max(accepted)
+}
+
+/// May this stale response answer at once, while the origin is asked in the background?
+///
+/// What asks for validation whatever the age was looked at before.
+///
+/// Source: RFC 5861 section 3; RFC 9111 sections 4.2.4 and 5.2.1.
+#[must_use]
+pub fn answers_while_revalidating(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> bool {
+    let directives = asker.directives;
+    if stored.directives.forbids_stale() || directives.max_age.is_some() || directives.min_fresh.is_some() {
+        return false;
+    }
+    let Some(staleness) = stored.staleness(asker.now) else { return false };
+    // RFC 9111 section 5.2.1.2: a client that says how stale an answer may be means no more.
+    let is_accepted = directives.max_stale.is_none_or(|most| staleness <= seconds(most));
+    is_accepted && covers(revalidation_window(stored, policy), staleness)
+}
+
+/// How stale a response may be that answers while it is validated.
+///
+/// Source: RFC 5861 section 3.
+fn revalidation_window(stored: &Head, policy: &CompiledPolicy) -> Duration {
+    match stored.directives.stale_while_revalidate {
+        Some(Seconds::Valid(limit)) if !stored.credentialed || stored.permission == Some(PermissionReason::Public) => {
+            seconds(limit)
+        }
+        None if !stored.credentialed => policy.settings.stale_while_revalidate,
+        Some(_) | None => Duration::ZERO,
+    }
+}
+
+/// What is taken off a request to make it one for the whole representation.
+pub const NARROWING: [HeaderName; 4] = [header::IF_MODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_RANGE, header::RANGE];
+
+/// May this request's credentials go with a plain GET of the same target that nobody waits for?
+///
+/// Not those that speak for a connection. `Basic` and `Bearer` go with every request; others may cover method and fields,
+/// and go only with a request that is not changed.
+///
+/// Source: RFC 4559 section 6; RFC 7616 section 3.4.3; RFC 9421 section 1.1.
+#[must_use]
+pub fn may_ask_behind(method: &Method, request: &HeaderMap) -> bool {
+    let is_changed = method != Method::GET || NARROWING.iter().any(|name| request.contains_key(name));
+    let goes_along = |scheme: &[u8]| [&b"basic"[..], b"bearer"].iter().any(|plain| scheme.eq_ignore_ascii_case(plain));
+    let is_signed = request.contains_key("signature");
+    let mut credentials = request.get_all(header::AUTHORIZATION).iter();
+    !(is_signed && is_changed)
+        && credentials.all(|value| !is_connection_scheme(value) && (!is_changed || goes_along(scheme(value))))
+}
+
+fn covers(window: Duration, staleness: Duration) -> bool {
+    !window.is_zero() && staleness <= window
 }
 
 fn seconds(number: u32) -> Duration {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Memory, StoredResponse};
+use super::{Memory, StoredResponse, Turn};
 use crate::cache::confirm::Becomes;
 use crate::cache::entry::Head;
 use crate::cache::key::CacheKey;
@@ -28,6 +28,18 @@ impl Memory {
                 None
             }
         }
+    }
+
+    /// The turn to validate a stored response in the background, for a decision that was made on this head; none where
+    /// somebody has it, or has had it since and replaced the entry or its head.
+    ///
+    /// Source: RFC 5861 section 3.
+    #[must_use]
+    pub fn turn(&self, key: &CacheKey<'_>, (stored, head): (&Arc<StoredResponse>, &Arc<Head>)) -> Option<Turn> {
+        let turn = stored.take_turn()?;
+        // Looked at with the turn in hand: who had it before gave it back after the change.
+        let is_found = self.find(key)?.variants().iter().any(|other| Arc::ptr_eq(other, stored));
+        (is_found && Arc::ptr_eq(&stored.head(), head)).then_some(turn)
     }
 
     /// Makes what is stored for the target, for what the answer points at, and for the groups that it names

@@ -13,5 +13,5 @@ pub mod transfer;
 pub use groups::Groups;
 pub use memory::Memory;
 pub use reader::{Piece, Reader};
-pub use stored::{Content, Slot, StoredResponse};
+pub use stored::{Content, Slot, StoredResponse, Turn};
 pub use transfer::Transfer;

@@ -1,7 +1,7 @@
 //! One stored response, and the variants stored for one key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -66,13 +66,16 @@ pub struct StoredResponse {
     content: Content,
     part: Option<StoredPart>,
     last_used: AtomicU64,
+    /// Somebody has the turn to validate it in the background.
+    is_taken: AtomicBool,
 }
 
 impl StoredResponse {
     /// A stored response for requests whose `vary_names` fields have the fingerprint `variant`.
     #[must_use]
     pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
-        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, part: None, last_used: AtomicU64::new(0) }
+        let (last_used, is_taken) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, part: None, last_used, is_taken }
     }
 
     /// The same, recorded as incomplete: its content is this part of the representation.
@@ -119,6 +122,14 @@ impl StoredResponse {
         head
     }
 
+    /// The turn to validate it in the background, unless somebody has it.
+    ///
+    /// Source: RFC 5861 section 3.
+    pub(super) fn take_turn(self: &Arc<Self>) -> Option<Turn> {
+        let was_taken = self.is_taken.swap(true, Ordering::AcqRel);
+        (!was_taken).then(|| Turn(Arc::clone(self)))
+    }
+
     /// The fields that its `Vary` names.
     #[must_use]
     pub fn vary_names(&self) -> &[HeaderName] {
@@ -153,6 +164,16 @@ impl StoredResponse {
         let head = self.head.load();
         let chunks = self.content.chunks.len() * CHUNK_OVERHEAD;
         self.content.length + (head.weight_bytes() + chunks + size_of::<Self>()) as u64
+    }
+}
+
+/// The turn to validate a stored response in the background: one at a time has it, until it is dropped.
+#[derive(Debug)]
+pub struct Turn(Arc<StoredResponse>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.is_taken.store(false, Ordering::Release);
     }
 }
 

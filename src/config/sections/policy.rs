@@ -1,7 +1,7 @@
 //! `[cache]` and `[[policy]]`.
 //!
 //! RFC 9111 section 3.5 (credentialed requests), section 4.2 (freshness), section 5.2.1 (request
-//! directives); RFC 5861 section 3 (not in this version) and section 4.
+//! directives); RFC 5861 sections 3 and 4 (grace).
 //!
 //! # Deviations
 //!
@@ -71,12 +71,13 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     Some(Policy { name: name?, ..policy })
 }
 
-/// Source: RFC 9111 sections 4.2.1, 4.2.2 and 4.2.4, RFC 5861 section 4.
+/// Source: RFC 9111 sections 4.2.1, 4.2.2 and 4.2.4, RFC 5861 sections 3 and 4.
 fn read_lifetimes(section: &mut Section<'_>, policy: &mut Policy) {
     section.set("default_ttl", &mut policy.default_ttl, |v| v.duration());
     section.set("heuristic", &mut policy.heuristic, |v| v.flag());
     section.set("min_ttl", &mut policy.min_ttl, |v| v.duration());
     section.set("max_ttl", &mut policy.max_ttl, |v| v.duration());
+    section.set("stale_while_revalidate", &mut policy.stale_while_revalidate, |v| v.duration());
     section.set("stale_if_error", &mut policy.stale_if_error, |v| v.duration());
     section.set("max_stale_disconnected", &mut policy.max_stale_disconnected, |v| v.duration());
     for (key, floor) in [("min_ttl", policy.min_ttl), ("default_ttl", policy.default_ttl)] {
@@ -115,7 +116,6 @@ fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
 /// validation, whatever the last one says.
 fn refuse_later_keys(section: &mut Section<'_>) {
     section.refuse_unless("partition", "\"none\"");
-    section.refuse_unless("stale_while_revalidate", "\"0s\"");
     section.refuse_unless("query", "\"all\"");
     let mut accepted = true;
     section.set("share_validations", &mut accepted, |v| v.flag());

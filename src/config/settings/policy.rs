@@ -47,6 +47,9 @@ pub struct Policy {
     pub min_ttl: Duration,
     /// Ceiling, always.
     pub max_ttl: Duration,
+    /// How stale a response may answer while it is validated in the background, where it states nothing itself
+    /// (uncredentialed responses only).
+    pub stale_while_revalidate: Duration,
     /// How stale a response may answer in place of a received 5xx, where it states nothing itself.
     pub stale_if_error: Duration,
     /// How stale a response may answer when the origin cannot be reached.
@@ -134,6 +137,7 @@ impl Default for Policy {
             heuristic: true,
             min_ttl: Duration::ZERO,
             max_ttl: Duration::from_secs(86_400),
+            stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
             max_stale_disconnected: Duration::from_secs(3_600),
             vary_normalise: true,

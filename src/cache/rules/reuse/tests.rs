@@ -126,6 +126,23 @@ fn x031_what_is_immutable_and_fresh_is_not_validated_for_a_reload() {
 }
 
 #[test]
+fn x029_validation_comes_before_the_window_and_the_window_before_max_stale() {
+    let head = anonymous("max-age=60, stale-while-revalidate=40");
+    for (asked, seconds, expected) in [
+        ("", 59, Reuse::Fresh),
+        ("", 60, Reuse::WhileRevalidating),
+        ("max-stale=50", 100, Reuse::WhileRevalidating),
+        ("max-stale=50", 101, Reuse::AcceptedStale),
+        ("", 101, STALE),
+        ("no-cache", 61, REQUEST),
+        ("max-age=0", 61, REQUEST),
+    ] {
+        assert_eq!(plain(&head, asked, seconds), expected, "{asked} after {seconds}");
+    }
+    assert_eq!(plain(&Head { policy_fingerprint: 8, ..head }, "", 61), POLICY);
+}
+
+#[test]
 fn n077_n104_n111_n113_max_stale_beats_no_prohibition() {
     for value in
         ["must-revalidate, max-age=1", "proxy-revalidate, max-age=1", "s-maxage=1", "max-age=1, no-cache=\"x\"", "s-maxage=x"]

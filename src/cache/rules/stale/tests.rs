@@ -1,6 +1,6 @@
 use super::*;
 use crate::cache::rules::directives::RequestDirectives;
-use crate::cache::tests::{anonymous, at, cache_control, credentialed, policy, secs};
+use crate::cache::tests::{anonymous, at, cache_control, credentialed, fields, policy, secs};
 use crate::config::settings::Policy;
 
 /// What a failure so many seconds after receipt is answered with.
@@ -130,4 +130,93 @@ fn t51_permission_is_asked_before_stale_is_given() {
         }
         assert_eq!(found(&Head { status: StatusCode::FORBIDDEN, ..unknown }, Policy::default()), None, "a stored refusal");
     }
+}
+
+fn serves(stored: &Head, asked: &str, seconds: u64, settings: Policy) -> bool {
+    let directives = RequestDirectives::parse(&cache_control(asked));
+    let asker = Asker { directives: &directives, credentialed: false, now: at(seconds) };
+    answers_while_revalidating(stored, &asker, &policy(settings))
+}
+
+#[test]
+fn x029_while_revalidating_as_long_as_the_response_says_and_the_request_accepts() {
+    for (value, asked, seconds, expected) in [
+        ("max-age=60, stale-while-revalidate=40", "", 60, true),
+        ("max-age=60, stale-while-revalidate=40", "", 100, true),
+        ("max-age=60, stale-while-revalidate=40", "", 101, false),
+        ("max-age=60", "", 60, false),
+        ("max-age=60, stale-while-revalidate=0", "", 60, false),
+        ("max-age=60, stale-while-revalidate=x", "", 61, false),
+        ("max-age=60, stale-while-revalidate", "", 61, false),
+        ("max-age=60, stale-while-revalidate=40", "max-age=100", 61, false),
+        ("max-age=60, stale-while-revalidate=40", "min-fresh=0", 61, false),
+        ("max-age=60, stale-while-revalidate=40", "max-stale=9", 69, true),
+        ("max-age=60, stale-while-revalidate=40", "max-stale=9", 70, false),
+        ("max-age=60, stale-while-revalidate=40", "max-stale", 100, true),
+        ("max-age=60, stale-while-revalidate=40", "max-stale", 101, false),
+        ("max-age=60, stale-while-revalidate=40", "stale-if-error=5", 100, true),
+    ] {
+        assert_eq!(serves(&anonymous(value), asked, seconds, Policy::default()), expected, "{value}, {asked}, after {seconds}");
+    }
+    let head = anonymous("max-age=60, stale-while-revalidate=40");
+    assert!(!serves(&head.without_grace(), "", 61, Policy { stale_while_revalidate: secs(90), ..Policy::default() }));
+}
+
+#[test]
+fn n077_x029_what_forbids_stale_forbids_it_while_revalidating() {
+    let grace = || Policy { stale_while_revalidate: secs(600), ..Policy::default() };
+    for value in ["must-revalidate", "proxy-revalidate", "s-maxage=60", "s-maxage=x", "no-cache", "no-cache=\"x\""] {
+        for head in [anonymous(value), anonymous(&format!("{value}, max-age=60, stale-while-revalidate=600"))] {
+            assert!(!serves(&head, "", 61, grace()), "{value}");
+        }
+    }
+}
+
+#[test]
+fn x029_credentialed_entries_need_their_own_directive_and_public() {
+    let grace = || Policy { stale_while_revalidate: secs(40), ..Policy::default() };
+    for (head, expected) in [
+        (anonymous("max-age=60"), true),
+        (anonymous("max-age=60, stale-while-revalidate=0"), false),
+        (anonymous("max-age=60, stale-while-revalidate=x"), false),
+        (credentialed("public, max-age=60"), false),
+        (credentialed("public, max-age=60, stale-while-revalidate=40"), true),
+    ] {
+        assert_eq!(serves(&head, "", 100, grace()), expected, "{:?}", head.directives);
+        assert!(!serves(&head, "", 101, grace()), "{:?}", head.directives);
+    }
+    let public = credentialed("public, max-age=60, stale-while-revalidate=40");
+    for permission in [None, Some(PermissionReason::SMaxage), Some(PermissionReason::MustRevalidate)] {
+        assert!(!serves(&Head { permission, ..public.clone() }, "", 61, grace()), "{permission:?}");
+    }
+}
+
+#[test]
+fn x029_t23_t37_whose_credentials_go_with_another_request() {
+    // As it is; as HEAD; with a range.
+    for (name, value, whole, changed) in [
+        ("x", "", true, true),
+        ("authorization", "Basic YTph", true, true),
+        ("authorization", "BEARER b", true, true),
+        ("authorization", "Digest username=\"a\"", true, false),
+        ("authorization", "AWS4-HMAC-SHA256 Credential=a", true, false),
+        ("authorization", "", true, false),
+        ("authorization", "NTLM TlRM", false, false),
+        ("authorization", "negotiate a", false, false),
+        ("signature", "sig1=:a:", true, false),
+    ] {
+        let with = |other| fields(&[(name, value), other]);
+        assert_eq!(may_ask_behind(&Method::GET, &with(("accept", "*/*"))), whole, "{value}");
+        assert_eq!(may_ask_behind(&Method::HEAD, &with(("accept", "*/*"))), changed, "{value}");
+        for narrowing in ["range", "if-range", "if-none-match", "if-modified-since"] {
+            assert_eq!(may_ask_behind(&Method::GET, &with((narrowing, "x"))), changed, "{value}, {narrowing}");
+        }
+    }
+}
+
+#[test]
+fn x029_t20_refusals_and_errors_say_nothing_of_the_resource() {
+    let silent: Vec<u16> = (200..=599).filter(|code| !speaks_of_resource(StatusCode::from_u16(*code).unwrap())).collect();
+    let expected: Vec<u16> = [401, 403, 407, 408, 425, 429].into_iter().chain(500..=599).collect();
+    assert_eq!(silent, expected);
 }

@@ -100,3 +100,23 @@ fn the_bound_is_kept_while_filling() {
     memory.maintain();
     assert!(memory.index.entry_count() <= 8);
 }
+
+#[test]
+fn x029_one_has_the_turn_and_nobody_after_a_change() {
+    let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+    let key = CacheKey::new(&x, &keyed);
+    let stored = response(9, 0);
+    let head = stored.head();
+    let turn = || memory.turn(&key, (&stored, &head));
+    assert!(turn().is_none(), "not found");
+    memory.insert(&key.to_stored(), &stored, 64, memory.epoch());
+    let first = turn();
+    assert!(first.is_some() && turn().is_none(), "one at a time");
+    drop(first);
+    assert!(turn().is_some(), "given back");
+    let newer = stored.freshen(anonymous("max-age=60"));
+    assert!(turn().is_none(), "decided on the head before");
+    assert!(memory.turn(&key, (&stored, &newer)).is_some());
+    memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch());
+    assert!(memory.turn(&key, (&stored, &newer)).is_none(), "another response has its place");
+}

@@ -8,6 +8,7 @@
 //! answer once and records once.
 
 mod background;
+mod boarding;
 mod exchange;
 mod fetch;
 mod fill;
@@ -30,6 +31,7 @@ use crate::access::{Access, Permit, Question};
 use crate::access_log::Observer;
 use crate::auth::{Answer, Authenticator, Outcome, Presented, Principal, Rejection, Scheme};
 use crate::body::{Body, ReplyBody};
+use crate::cache::flights::Flights;
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::{self, Chosen, Decision};
 use crate::cache::rules::stale::WhyStale;
@@ -46,6 +48,7 @@ use crate::reply::{self, CacheStatus, Shown};
 use crate::server::Connection;
 use crate::target::{self, Arrival, Target};
 use crate::upstream::{Destination, Upstreams};
+use boarding::Boarded;
 use exchange::Exchange;
 
 /// Everything one process needs to answer requests; shared by all listeners and connections.
@@ -59,6 +62,7 @@ pub struct Gateway {
     policies: Policies,
     routes: Routes,
     memory: Arc<Memory>,
+    flights: Arc<Flights>,
     upstreams: Upstreams,
     pseudonym: Pseudonym,
     /// Per listener: the fields that its origins never see as the client sent them.
@@ -95,6 +99,7 @@ impl Gateway {
             policies: Policies::new(&settings),
             routes: Routes::new(&settings),
             memory: Arc::new(Memory::new(settings.cache.memory_bytes, Arc::clone(&metrics))),
+            flights: Flights::new(),
             upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,
             consumed: settings.listeners.iter().map(consumes).collect(),
             in_flight_bytes: Arc::default(),
@@ -145,9 +150,12 @@ impl Gateway {
         exchange.note_policy(&permit, &way.policy);
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
-        let decision = {
-            let slot = self.memory.find(&key);
-            lookup::decide(slot.as_deref(), &exchange.asked(), &self.keyed, &way.policy)
+        let decision = match self.look_up(exchange, &key, &way) {
+            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, &chosen)),
+            decision => match self.board(exchange, &key, &way, decision).await {
+                Boarded::Answered(response) => return Ok(*response),
+                Boarded::Goes(decision) => decision,
+            },
         };
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
@@ -163,6 +171,12 @@ impl Gateway {
                 Err(Denied::OnlyIfCached.into())
             }
         }
+    }
+
+    /// What is stored for this key is worth what to this request?
+    fn look_up(&self, exchange: &Exchange<'_>, key: &CacheKey<'_>, way: &Way) -> Decision {
+        let slot = self.memory.find(key);
+        lookup::decide(slot.as_deref(), &exchange.asked(), &self.keyed, &way.policy)
     }
 
     /// Reads the target and refuses a request that has been here before.
@@ -278,6 +292,7 @@ impl Gateway {
     /// Runs what must be run about once a second: the memory tier's maintenance and its gauges.
     pub fn maintain(&self) {
         self.memory.maintain();
+        self.observer.metrics().flights(self.flights.count());
     }
 }
 

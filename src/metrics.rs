@@ -20,7 +20,7 @@ use metrics::{Counter, Gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::auth::{Outcome, Scheme};
-use crate::cache::{AuthorizationDecision, CacheResult, ValidationOutcome};
+use crate::cache::{AuthorizationDecision, CacheResult, FollowerOutcome, ValidationOutcome};
 use crate::config::settings::Settings;
 use families::{BUCKETS, FAMILIES, Kind};
 use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index};
@@ -35,6 +35,9 @@ pub struct Metrics {
     authentication: Lazily,
     authorization: Vec<(AuthorizationDecision, Counter)>,
     validations: Vec<(ValidationOutcome, Counter)>,
+    followers: Vec<(FollowerOutcome, Counter)>,
+    flights: Gauge,
+    waiting: Gauge,
     access_denied: ByName,
     evictions: ByName,
     cache_bytes: Gauge,
@@ -126,6 +129,24 @@ impl Metrics {
         count(&self.validations, &outcome);
     }
 
+    /// One request waited for another one's response.
+    pub fn follower(&self, outcome: FollowerOutcome) {
+        count(&self.followers, &outcome);
+    }
+
+    /// Counts one request that waits for another one's response head, until the guard goes.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        shift(&self.waiting, 1);
+        Waiting(self.waiting.clone())
+    }
+
+    /// How many fetches others may wait for now.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are small")]
+    pub fn flights(&self, count: usize) {
+        self.flights.set(count as f64);
+    }
+
     /// One upstream exchange; `upstream` is an index into `Settings::upstreams`, none: forward.
     /// `code` is none when no response came.
     pub fn upstream(&self, upstream: Option<usize>, code: Option<StatusCode>, duration: Duration) {
@@ -184,6 +205,15 @@ impl Metrics {
     }
 }
 
+/// One request that waits; see [`Metrics::waiting`].
+pub struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        shift(&self.0, -1);
+    }
+}
+
 impl Metrics {
     /// Everything with a label set known at load; the local recorder is in place.
     fn registered(settings: &Settings, recorder: Arc<PrometheusRecorder>) -> Self {
@@ -199,6 +229,11 @@ impl Metrics {
             validations: ValidationOutcome::ALL
                 .map(|outcome| (outcome, metrics::counter!(families::VALIDATIONS, "outcome" => outcome.as_str())))
                 .into(),
+            followers: FollowerOutcome::ALL
+                .map(|outcome| (outcome, metrics::counter!(families::FLIGHT_FOLLOWERS, "outcome" => outcome.as_str())))
+                .into(),
+            flights: metrics::gauge!(families::FLIGHTS),
+            waiting: metrics::gauge!(families::FLIGHT_WAITING),
             access_denied: ByName::default(),
             evictions: ByName::default(),
             cache_bytes: metrics::gauge!(families::CACHE_BYTES, "tier" => TIER),

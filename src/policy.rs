@@ -85,6 +85,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         stale_if_error,
         max_stale_disconnected,
         vary_normalise,
+        share_validations: _,
         vary_limit: _,
         ignore_request_cache_control,
     } = policy;

@@ -18,6 +18,7 @@ use crate::cache::ForwardReason;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::precondition::{is_not_modified, not_modified_fields};
+use crate::cache::store::transfer::TransferReader;
 use crate::fields::{http_date, list_members};
 use crate::keyed::Keyed;
 
@@ -41,6 +42,8 @@ pub struct CacheStatus {
     pub ttl: Option<i64>,
     /// The response is being stored.
     pub stored: bool,
+    /// Answered by another request's fetch; false: that was tried.
+    pub collapsed: Option<bool>,
     /// The deciding rule.
     pub detail: Option<&'static str>,
 }
@@ -71,6 +74,11 @@ impl CacheStatus {
         }
         if self.stored {
             text.push_str("; stored");
+        }
+        match self.collapsed {
+            Some(true) => text.push_str("; collapsed"),
+            Some(false) => text.push_str("; collapsed=?0"),
+            None => {}
         }
         if let Some(detail) = self.detail {
             text.push_str("; detail=");
@@ -144,14 +152,33 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
     } else {
         representation::representation(chosen, fields, asked)
     };
-    let map = response.headers_mut();
     let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
+    dress(&mut response, head, is_aged, asked, status);
+    response
+}
+
+/// An answer made of a response that is on its way to the store for somebody else's request.
+///
+/// Source: RFC 9111 section 4, RFC 9211 section 2.6.
+#[must_use]
+pub fn arriving(head: &Head, content: (TransferReader, Option<u64>), asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
+    let fields = &head.reusable_fields;
+    let mut response = if is_not_modified(asked.method, asked.fields, head) {
+        not_modified(fields)
+    } else {
+        representation::arriving(head, content, fields.clone(), asked)
+    };
+    dress(&mut response, head, true, asked, status);
+    response
+}
+
+fn dress(response: &mut Response<Body>, head: &Head, is_aged: bool, asked: &Asked<'_>, status: CacheStatus) {
+    let map = response.headers_mut();
     if is_aged && let Some(age) = head.current_age(asked.now) {
         map.insert(header::AGE, HeaderValue::from(age.as_secs()));
     }
     map.append(header::VIA, asked.via.clone());
     map.append(CACHE_STATUS, status.to_value());
-    response
 }
 
 /// Source: RFC 9110 section 15.4.5.

@@ -187,7 +187,6 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
             "[forward]\nparent_authorization = { file = \"x\" }",
             "forward.parent_authorization: not in this version; expected \"none\", found a table",
         ),
-        ("[cache]\ncollapse_wait = \"1s\"", "cache.collapse_wait: not in this version; leave it out"),
         ("[[access]]\nname = \"a\"\nallow = true\ngroups = []", "access[0].groups: not in this version; leave it out"),
     ];
     let policy = [
@@ -445,7 +444,7 @@ access, first match decides
 routes, most specific host and longest path win
   none
 cache
-  memory 256MiB, largest body 64MiB
+  memory 256MiB, largest body 64MiB, wait for equal requests 1s
   policy default for the rest
     authorization standard
     anonymous     reuse
@@ -453,6 +452,7 @@ cache
     credentials   Authorization; query access_token
     lifetimes     default 0s, heuristic on, from 0s to 1d; stale when disconnected up to 1h, on errors up to 0s, while revalidating up to 0s
     requests      directives obeyed: all
+    validations   shared by requests that the origin cannot tell apart
     variants      languages and codings by meaning; of one key: 64
 log
   json; access log on standard error

@@ -51,6 +51,12 @@ impl<'a> CacheKey<'a> {
         self.target
     }
 
+    /// Scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> (Scheme, &Host, u16) {
+        (self.target.scheme, &self.target.host, self.target.port)
+    }
+
     /// The form that an entry keeps.
     #[must_use]
     pub fn to_stored(self) -> StoredKey {

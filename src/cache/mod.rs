@@ -6,6 +6,7 @@
 pub mod admit;
 pub mod confirm;
 pub mod entry;
+pub mod flights;
 pub mod key;
 pub mod lookup;
 pub mod rules;
@@ -13,7 +14,7 @@ pub mod second_key;
 pub mod store;
 mod words;
 
-pub use words::{AuthorizationDecision, CacheResult, ForwardReason, PermissionReason, ValidationOutcome};
+pub use words::{AuthorizationDecision, CacheResult, FollowerOutcome, ForwardReason, PermissionReason, ValidationOutcome};
 
 #[cfg(test)]
 pub(crate) mod tests;

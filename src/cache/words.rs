@@ -152,6 +152,39 @@ impl ValidationOutcome {
     }
 }
 
+/// What became of a request that waited for another one's response: label of
+/// `vouchsafe_flight_followers_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowerOutcome {
+    /// The leader failed or left, and somebody else leads.
+    HandedOver,
+    /// It waits with those whose nominated fields are like its own.
+    Regrouped,
+    /// It went to the origin with its own credentials.
+    Released,
+    /// The leader's response answered it.
+    Shared,
+    /// No response head came within `collapse_wait`.
+    TimedOut,
+}
+
+impl FollowerOutcome {
+    /// Every value.
+    pub const ALL: [Self; 5] = [Self::HandedOver, Self::Regrouped, Self::Released, Self::Shared, Self::TimedOut];
+
+    /// The metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HandedOver => "handed-over",
+            Self::Regrouped => "regrouped",
+            Self::Released => "released",
+            Self::Shared => "shared",
+            Self::TimedOut => "timed-out",
+        }
+    }
+}
+
 /// Why a request went forward: the `fwd` parameter of `Cache-Status`.
 ///
 /// Source: RFC 9211 section 2.2.

@@ -171,7 +171,9 @@ fn describe_routing(page: &mut Page, settings: &Settings) {
 fn describe_cache(page: &mut Page, settings: &Settings) {
     let cache = &settings.cache;
     page.head("cache");
-    page.line(&format!("memory {}, largest body {}", show_size(cache.memory_bytes), show_size(cache.max_object_bytes)));
+    let (memory, largest) = (show_size(cache.memory_bytes), show_size(cache.max_object_bytes));
+    let wait = if cache.collapse_wait.is_zero() { "none".to_owned() } else { show_duration(cache.collapse_wait) };
+    page.line(&format!("memory {memory}, largest body {largest}, wait for equal requests {wait}"));
     for policy in &settings.policies {
         let PolicyMatch { hosts, paths, methods } = &policy.matches;
         let conditions = [condition("hosts", hosts), condition("paths", paths), condition("methods", methods)];
@@ -213,6 +215,8 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
     );
     let directives = if policy.ignore_request_cache_control { "only no-store and only-if-cached" } else { "all" };
     page.detail("requests", &format!("directives obeyed: {directives}"));
+    let shared = if policy.share_validations { "shared by requests that the origin cannot tell apart" } else { "one a request" };
+    page.detail("validations", shared);
     let by = if policy.vary_normalise { "languages and codings by meaning" } else { "every field as spelled" };
     page.detail("variants", &format!("{by}; of one key: {}", policy.vary_limit));
 }

@@ -17,6 +17,7 @@ use crate::access_log::{Finish, Record, ResponseFields, format_id};
 use crate::auth::{Outcome, Principal, Scheme};
 use crate::body::{Body, ReplyBody};
 use crate::cache::CacheResult;
+use crate::cache::flights::Lead;
 use crate::cache::lookup;
 use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
@@ -59,6 +60,10 @@ pub(super) struct Exchange<'g> {
     normalises: bool,
     /// Count of group invalidations when the request was sent to the origin.
     pub(super) born: u64,
+    /// Others wait for the response to this request.
+    pub(super) lead: Option<Lead>,
+    /// It waited for another one's response.
+    pub(super) has_waited: bool,
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Record,
@@ -102,6 +107,8 @@ impl<'g> Exchange<'g> {
             credentials: RequestCredentials::default(),
             normalises: false,
             born: 0,
+            lead: None,
+            has_waited: false,
             behind_cache: None,
             record,
             turn: None,

@@ -17,7 +17,9 @@ use crate::body::Body;
 use crate::cache::admit::{Answer, admit};
 use crate::cache::confirm::AnswerFields;
 use crate::cache::entry::{Filler, Head, authorization_decision};
+use crate::cache::flights::{Arriving, Group};
 use crate::cache::key::CacheKey;
+use crate::cache::rules::collapse::tells_of_the_key;
 use crate::cache::rules::invalidate::is_located_at;
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::storable::NotStored;
@@ -135,9 +137,13 @@ impl Gateway {
         let verdict = admit(&exchange.asked(), &filler, &answer, &way.policy);
         let verdict = verdict.and_then(|admitted| self.admit_size(&body).map(|()| admitted));
         self.count_authorization(exchange, way, &verdict);
-        let mut status = CacheStatus { fwd: Some(reason), ..CacheStatus::default() };
+        let collapsed = exchange.has_waited.then_some(false);
+        let mut status = CacheStatus { fwd: Some(reason), collapsed, ..CacheStatus::default() };
         let body = match verdict {
             Err(why) => {
+                if let Some(lead) = exchange.lead.take() {
+                    lead.release(tells_of_the_key(parts.status).then_some(arrived.response_time));
+                }
                 status.detail = Some(why.as_str());
                 Body::Upstream(body)
             }
@@ -208,30 +214,29 @@ impl Gateway {
     /// Starts a transfer to the client and to the store at once.
     fn store_while_streaming(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &mut Exchange<'_>,
         key: &CacheKey<'_>,
         (head, part): (Head, Option<StoredPart>),
         way: &Way,
         (body, epoch): (UpstreamBody, u64),
     ) -> Body {
         let vary_names = vary::names(&head.fields).unwrap_or_default();
-        let fill = Fill {
-            memory: Arc::clone(&self.memory),
-            key: key.to_stored(),
-            variant: vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise),
-            variants: way.policy.settings.vary_limit,
-            vary_names,
-            head,
-            part,
-            epoch,
-            turn: exchange.turn.clone(),
-        };
+        let variant = vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise);
+        let (length, transfer) = (body.size_hint().exact(), Transfer::new());
+        // A part is for nobody else before it is stored.
+        let lead = exchange.lead.take().filter(|_| part.is_none() && exchange.method == Method::GET);
+        if let Some(lead) = lead.as_ref().filter(|_| !body.is_end_stream()) {
+            let (head, vary_names, transfer) = (head.clone(), vary_names.clone(), Arc::clone(&transfer));
+            lead.arriving(Arriving { head, vary_names, variant, transfer, length });
+        }
+        self.flights.note_shared(Group::of_key(key, exchange.credentials.any));
+        let (memory, key, variants) = (Arc::clone(&self.memory), key.to_stored(), way.policy.settings.vary_limit);
+        let turn = exchange.turn.clone();
+        let fill = Fill { memory, key, variant, variants, vary_names, head, part, epoch, lead, turn };
         if body.is_end_stream() {
             fill.commit(Vec::new());
             return Body::Empty;
         }
-        let length = body.size_hint().exact();
-        let transfer = Transfer::new();
         let reader = Reader::running(transfer.reader(), length);
         let most = self.most_bytes();
         let held = InFlight::new(Arc::clone(&self.in_flight_bytes));

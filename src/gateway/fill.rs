@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::HeaderName;
 
 use crate::cache::entry::Head;
+use crate::cache::flights::Lead;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::store::{Content, Memory, StoredResponse, Transfer, Turn};
@@ -28,6 +29,8 @@ pub(super) struct Fill {
     pub(super) epoch: u64,
     /// Keeps others from asking in the background again while this response is on its way.
     pub(super) turn: Option<Arc<Turn>>,
+    /// Let go when the response is stored, or will not be.
+    pub(super) lead: Option<Lead>,
 }
 
 impl Fill {
@@ -47,6 +50,9 @@ impl Fill {
         self.memory.insert(&self.key, &Arc::new(stored), self.variants, self.epoch);
         // Whoever has the turn next finds what was stored.
         drop(self.turn);
+        if let Some(lead) = self.lead {
+            lead.stored();
+        }
     }
 }
 

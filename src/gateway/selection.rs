@@ -74,6 +74,11 @@ impl Gateway {
         if settled.is_freshened {
             self.keep_selected(exchange, permit, way, (&settled.head, &selected), arrived.epoch);
         }
+        match exchange.lead.take() {
+            Some(lead) if settled.is_freshened => lead.stored(),
+            Some(lead) => lead.release(None),
+            None => {}
+        }
         self.answer_settled(exchange, selected, settled, arrived)
     }
 

@@ -4,6 +4,7 @@
 //! origin said to somebody else.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{Response, StatusCode};
 
@@ -14,6 +15,7 @@ use crate::access::Permit;
 use crate::body::Body;
 use crate::cache::confirm::{self, AnswerFields, Confirmed};
 use crate::cache::entry::Head;
+use crate::cache::flights::{Confirmation, Lead};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::reuse::WhyValidate;
@@ -107,6 +109,10 @@ impl Gateway {
     ) -> Response<Body> {
         let settled = self.settle(exchange, permit, way, &chosen, arrived);
         self.memory.touch(&chosen.stored);
+        if let Some(lead) = exchange.lead.take() {
+            let is_aged = arrived.response.headers().contains_key(http::header::AGE);
+            settled.tell(lead, &chosen, is_aged, arrived.response_time);
+        }
         self.answer_settled(exchange, chosen, settled, arrived)
     }
 
@@ -173,6 +179,20 @@ pub(super) struct Settled {
     pub(super) head: Arc<Head>,
     /// The word of the deciding rule.
     pub(super) detail: &'static str,
+}
+
+impl Settled {
+    /// Who waits for this validation is answered by it if the entry stays; else each asks for itself.
+    ///
+    /// Source: RFC 9111 section 4.3.4.
+    fn tell(&self, lead: Lead, chosen: &Chosen, is_aged: bool, response_time: SystemTime) {
+        if self.is_freshened {
+            let chosen = Chosen { stored: Arc::clone(&chosen.stored), head: Arc::clone(&self.head), stale: None };
+            lead.confirmed(Confirmation { chosen, detail: self.detail, is_aged, response_time });
+        } else {
+            lead.release(None);
+        }
+    }
 }
 
 /// The RFC 9211 word: a fresh response that the request's own directives do not accept is no stale one.

@@ -15,8 +15,10 @@ use http::{Method, Response, StatusCode};
 
 use super::Asked;
 use crate::body::Body;
+use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::range::{self, Part, Span, content_range};
+use crate::cache::store::transfer::TransferReader;
 use crate::cache::store::{Piece, Reader};
 
 /// The whole representation, parts of it, or 416.
@@ -48,11 +50,46 @@ pub(super) fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<
             (StatusCode::RANGE_NOT_SATISFIABLE, None)
         }
     };
-    let length = reader.as_ref().and_then(Reader::remaining).unwrap_or(0);
-    if may_have_content(status) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    let body = reader.filter(|_| asked.method != Method::HEAD && length > 0).map_or(Body::Empty, Body::Stored);
+    answer(status, reader, fields, asked)
+}
+
+/// The same of a response that is still arriving: all of it, the one part that is asked for, or 416.
+///
+/// Several ranges, and any range while the length is unknown, are answered with the whole, as RFC 9110 section 14.2
+/// allows: the parts would have to wait for each other.
+///
+/// Source: RFC 9110 sections 14.2, 15.3.7 and 15.5.17.
+pub(super) fn arriving(
+    head: &Head,
+    (transfer, length): (TransferReader, Option<u64>),
+    mut fields: HeaderMap,
+    asked: &Asked<'_>,
+) -> Response<Body> {
+    let wanted = length.map(|length| (range::select(asked.method, asked.fields, head, length), length));
+    let (status, reader) = match wanted {
+        Some((Part::Range(span), length)) => {
+            fields.insert(header::CONTENT_RANGE, content_range(span, length));
+            (StatusCode::PARTIAL_CONTENT, Some(Reader::running_part(transfer, span.first, span.last)))
+        }
+        Some((Part::NotSatisfiable, length)) => {
+            fields.insert(header::CONTENT_RANGE, range::unsatisfied_range(length));
+            forbid_reuse(&mut fields);
+            (StatusCode::RANGE_NOT_SATISFIABLE, None)
+        }
+        Some((Part::Whole | Part::Ranges(_), _)) | None => (head.status, Some(Reader::running(transfer, length))),
+    };
+    answer(status, reader, fields, asked)
+}
+
+/// The answer with this content, and with its length where that is known.
+fn answer(status: StatusCode, reader: Option<Reader>, mut fields: HeaderMap, asked: &Asked<'_>) -> Response<Body> {
+    let length = reader.as_ref().map_or(Some(0), Reader::remaining);
+    match length.filter(|_| may_have_content(status)) {
+        Some(length) => fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+        None if length.is_none() => fields.remove(header::CONTENT_LENGTH),
+        None => None,
+    };
+    let body = reader.filter(|_| asked.method != Method::HEAD && length != Some(0)).map_or(Body::Empty, Body::Stored);
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = fields;

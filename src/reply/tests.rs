@@ -7,7 +7,7 @@ use crate::cache::rules::freshness::LifetimeSource;
 use crate::cache::tests::{CONTENT, DATE, Given, Lines, anonymous, at, credentialed, entry, fields, secs};
 
 const VIA: HeaderValue = HeaderValue::from_static("1.1 v");
-const STATUS: CacheStatus = CacheStatus { fwd: None, fwd_status: None, ttl: None, stored: false, detail: None };
+const STATUS: CacheStatus = CacheStatus { fwd: None, fwd_status: None, ttl: None, stored: false, collapsed: None, detail: None };
 
 fn answer_to(head: Head, method: &Method, request: Lines<'_>, shown: Shown, now: SystemTime) -> Response<Body> {
     let stored = crate::cache::tests::stored(head);
@@ -170,9 +170,10 @@ fn x023_cache_status_is_a_token_with_parameters() {
         fwd_status: Some(304),
         ttl: Some(-5),
         stored: true,
+        collapsed: Some(false),
         detail: Some("validated"),
     };
-    assert_eq!(text(some), "vouchsafe; fwd=stale; fwd-status=304; ttl=-5; stored; detail=validated");
+    assert_eq!(text(some), "vouchsafe; fwd=stale; fwd-status=304; ttl=-5; stored; collapsed=?0; detail=validated");
     assert_eq!(
         text(CacheStatus { ttl: Some(376), detail: Some("permit-public"), ..STATUS }),
         "vouchsafe; hit; ttl=376; detail=permit-public"

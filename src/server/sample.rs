@@ -23,7 +23,7 @@ pub(crate) fn settings() -> Settings {
         forward: Forward { connect_ports: vec![443], allow_ports: vec![80], allow_networks: Vec::new(), ca_file: None },
         upstreams: Vec::new(),
         routes: Vec::new(),
-        cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 16 },
+        cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 16, ..Cache::default() },
         policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: limits(),

@@ -47,7 +47,7 @@ pub(super) fn settings() -> Settings {
         },
         upstreams: Vec::new(),
         routes: Vec::new(),
-        cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 20 },
+        cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 20, ..Cache::default() },
         policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: Limits {

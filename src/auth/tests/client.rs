@@ -56,7 +56,7 @@ pub(super) fn settings() -> Settings {
         forward: Forward { connect_ports: vec![], allow_ports: vec![], allow_networks: vec![], ca_file: None },
         upstreams: vec![],
         routes: vec![],
-        cache: Cache { memory_bytes: 0, max_object_bytes: 0 },
+        cache: Cache { memory_bytes: 0, max_object_bytes: 0, ..Cache::default() },
         policies: vec![],
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: Limits {

@@ -127,6 +127,12 @@ impl Memory {
         self.invalidations.count()
     }
 
+    /// May what is stored for this key have been invalidated since this count?
+    #[must_use]
+    pub fn was_invalidated(&self, hash: u128, since: u64) -> bool {
+        self.invalidations.has_since(hash, since)
+    }
+
     /// Runs the index's maintenance and publishes its size; to be called about once a second.
     pub fn maintain(&self) {
         self.index.run_pending_tasks();

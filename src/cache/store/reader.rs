@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
 use super::stored::StoredResponse;
-use super::transfer::TransferReader;
+use super::transfer::{BrokenOff, TransferReader};
 use crate::body::BodyError;
 
 /// Content of a stored response or of a running transfer.
@@ -28,6 +28,15 @@ pub enum Reader {
         transfer: TransferReader,
         /// Bytes still to come, if known.
         remaining: Option<u64>,
+    },
+    /// A part of a running transfer.
+    RunningPart {
+        /// Where the chunks come from.
+        transfer: TransferReader,
+        /// Bytes to leave out before the first that is wanted.
+        skip: u64,
+        /// Bytes still to come.
+        remaining: u64,
     },
 }
 
@@ -85,6 +94,12 @@ impl Reader {
         Self::Running { transfer, remaining: length }
     }
 
+    /// The bytes from `first` to `last` inclusive of a running transfer.
+    #[must_use]
+    pub fn running_part(transfer: TransferReader, first: u64, last: u64) -> Self {
+        Self::RunningPart { transfer, skip: first, remaining: last.saturating_add(1).saturating_sub(first) }
+    }
+
     /// The next piece.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         match self {
@@ -101,6 +116,7 @@ impl Reader {
                 }
                 chunk
             }
+            Self::RunningPart { transfer, skip, remaining } => poll_part(transfer, skip, remaining, cx),
         }
     }
 
@@ -111,6 +127,7 @@ impl Reader {
             Self::Stored(reader) => reader.remaining == 0,
             Self::Pieces { remaining, .. } => *remaining == 0,
             Self::Running { transfer, .. } => transfer.is_at_end(),
+            Self::RunningPart { remaining, .. } => *remaining == 0,
         }
     }
 
@@ -119,10 +136,36 @@ impl Reader {
     pub fn remaining(&self) -> Option<u64> {
         match self {
             Self::Stored(reader) => Some(reader.remaining),
-            Self::Pieces { remaining, .. } => Some(*remaining),
+            Self::Pieces { remaining, .. } | Self::RunningPart { remaining, .. } => Some(*remaining),
             Self::Running { remaining, .. } => *remaining,
         }
     }
+}
+
+/// The next wanted bytes of a running transfer; what stands before them is passed over as it comes.
+fn poll_part(
+    transfer: &mut TransferReader,
+    skip: &mut u64,
+    remaining: &mut u64,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, BodyError>>> {
+    while *remaining > 0 {
+        let mut chunk = match ready!(transfer.poll_chunk(cx)) {
+            Some(Ok(chunk)) => chunk,
+            // An origin that sends less than it said: the part is not all there.
+            None => return Poll::Ready(Some(Err(Box::new(BrokenOff)))),
+            error => return Poll::Ready(error),
+        };
+        let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(chunk.len());
+        *skip -= passed as u64;
+        let wanted = usize::try_from(*remaining).unwrap_or(usize::MAX).min(chunk.len() - passed);
+        if wanted > 0 {
+            chunk = chunk.slice(passed..passed + wanted);
+            *remaining -= wanted as u64;
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+    }
+    Poll::Ready(None)
 }
 
 /// The next chunk of these pieces; used up ones go.

@@ -78,6 +78,20 @@ impl Transfer {
         TransferReader { transfer: Arc::clone(self), id }
     }
 
+    /// A further reader from the beginning; none when that was let go or the transfer broke off, so that
+    /// nobody is given less than all.
+    #[must_use]
+    pub fn late_reader(self: &Arc<Self>) -> Option<TransferReader> {
+        let mut state = self.state.lock();
+        if state.first > 0 || state.end == Some(End::Broken) {
+            return None;
+        }
+        let id = state.next_reader;
+        state.next_reader += 1;
+        state.readers.push(ReaderState { id, position: 0, waker: None });
+        Some(TransferReader { transfer: Arc::clone(self), id })
+    }
+
     /// Adds a chunk and wakes the readers.
     pub fn push(&self, chunk: Bytes) {
         let mut state = self.state.lock();

@@ -20,13 +20,13 @@ const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
 const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
     [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("store", SetCookie::Store)];
 
-/// `[cache]`; collapsing of requests is not in this version.
+/// `[cache]`.
 pub(super) fn read_cache(root: &mut Section<'_>) -> Cache {
     let mut cache = Cache::default();
     let Some(mut section) = root.section("cache") else { return cache };
     section.set("memory", &mut cache.memory_bytes, |v| v.size(1 << 20, 1 << 50));
     section.set("max_object", &mut cache.max_object_bytes, |v| v.size(1, 1 << 50));
-    section.refuse("collapse_wait");
+    section.set("collapse_wait", &mut cache.collapse_wait, |v| v.duration());
     section.finish();
     // What is larger than the whole tier is never kept; the smaller bound is the true one.
     cache.max_object_bytes = cache.max_object_bytes.min(cache.memory_bytes);
@@ -60,6 +60,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     section.set("authorization", &mut policy.authorization, |v| v.word(&AUTHORIZATION_WORDS));
     section.set("anonymous_entries", &mut policy.anonymous_entries, |v| v.word(&ANONYMOUS_WORDS));
     section.set("set_cookie", &mut policy.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
+    section.set("share_validations", &mut policy.share_validations, |v| v.flag());
     section.set("vary_normalise", &mut policy.vary_normalise, |v| v.flag());
     section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
     section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());
@@ -112,13 +113,10 @@ fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
     table.finish();
 }
 
-/// Keys of later versions; the value that changes nothing is accepted. This version never shares a
-/// validation, whatever the last one says.
+/// Keys of later versions; the value that changes nothing is accepted.
 fn refuse_later_keys(section: &mut Section<'_>) {
     section.refuse_unless("partition", "\"none\"");
     section.refuse_unless("query", "\"all\"");
-    let mut accepted = true;
-    section.set("share_validations", &mut accepted, |v| v.flag());
 }
 
 /// The names that routes may refer to, in the order of the policies.

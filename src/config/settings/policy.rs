@@ -20,6 +20,8 @@ pub struct Cache {
     pub memory_bytes: u64,
     /// Largest body that is stored, bytes.
     pub max_object_bytes: u64,
+    /// How long a request waits for the response head of an equal one; zero: not at all.
+    pub collapse_wait: Duration,
 }
 
 /// One `[[policy]]`.
@@ -54,6 +56,8 @@ pub struct Policy {
     pub stale_if_error: Duration,
     /// How stale a response may answer when the origin cannot be reached.
     pub max_stale_disconnected: Duration,
+    /// Whether requests that the origin cannot tell apart are confirmed by one validation.
+    pub share_validations: bool,
     /// `Accept-Language` and `Accept-Encoding` select variants by meaning, not by spelling.
     pub vary_normalise: bool,
     /// Most variants of one key.
@@ -119,7 +123,7 @@ pub enum SetCookie {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { memory_bytes: 256 << 20, max_object_bytes: 64 << 20 }
+        Self { memory_bytes: 256 << 20, max_object_bytes: 64 << 20, collapse_wait: Duration::from_secs(1) }
     }
 }
 
@@ -140,6 +144,7 @@ impl Default for Policy {
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
             max_stale_disconnected: Duration::from_secs(3_600),
+            share_validations: true,
             vary_normalise: true,
             vary_limit: 64,
             ignore_request_cache_control: false,

@@ -58,3 +58,23 @@ fn a_running_transfer_counts_down_what_is_left() {
     transfer.complete();
     assert_eq!(read(reader), "c");
 }
+
+#[test]
+fn n050_a_part_of_a_running_transfer_is_the_wanted_bytes_or_an_error() {
+    for (first, last, expected) in [(0, 0, "a"), (1, 2, "bc"), (2, 5, "cdef"), (5, 5, "f"), (0, 5, "abcdef")] {
+        let transfer = Transfer::new();
+        let reader = Reader::running_part(transfer.late_reader().unwrap(), first, last);
+        assert_eq!(reader.remaining(), Some(last - first + 1));
+        for chunk in ["ab", "", "cde", "f"] {
+            transfer.push(chunk.into());
+        }
+        assert_eq!(read(reader), expected, "{first}-{last}");
+    }
+    let transfer = Transfer::new();
+    let mut reader = Reader::running_part(transfer.reader(), 1, 3);
+    transfer.push("ab".into());
+    transfer.complete();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(reader.poll_chunk(&mut cx), Poll::Ready(Some(Ok(chunk))) if chunk == "b"));
+    assert!(matches!(reader.poll_chunk(&mut cx), Poll::Ready(Some(Err(_)))) && !reader.is_at_end());
+}

@@ -1,0 +1,138 @@
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::cache::tests::{anonymous, at, permit};
+
+struct Field {
+    flights: Arc<Flights>,
+    keyed: Keyed,
+}
+
+impl Field {
+    fn new() -> Self {
+        Self { flights: Flights::new(), keyed: Keyed::random().unwrap() }
+    }
+
+    fn join(&self, path: &str, credentialed: bool, may_lead: bool, seconds: u64) -> Role {
+        let permit = permit(&format!("http://a.example:80{path}"), "-");
+        let key = CacheKey::new(&permit, &self.keyed);
+        self.flights.join(Group::of_key(&key, credentialed), &key, may_lead, (0, at(seconds)))
+    }
+
+    fn lead(&self, path: &str) -> Lead {
+        match self.join(path, true, true, 0) {
+            Role::Leader(lead) => lead,
+            Role::Follower(_) | Role::Alone => panic!("expected to lead {path}"),
+        }
+    }
+
+    fn follow(&self, path: &str) -> Arc<Flight> {
+        match self.join(path, false, true, 0) {
+            Role::Follower(flight) => flight,
+            Role::Leader(_) | Role::Alone => panic!("expected to follow {path}"),
+        }
+    }
+}
+
+fn word(role: &Role) -> &'static str {
+    match role {
+        Role::Leader(_) => "leads",
+        Role::Follower(_) => "follows",
+        Role::Alone => "alone",
+    }
+}
+
+fn outcome(flight: &Flight) -> Option<State> {
+    let mut outcome = std::pin::pin!(flight.outcome());
+    match outcome.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(state) => Some(state),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn n063_one_leads_others_follow_and_each_key_flies_apart() {
+    let field = Field::new();
+    assert_eq!(word(&field.join("/x", false, false, 0)), "alone", "who may not lead waits for nobody");
+    let lead = field.lead("/x");
+    assert_eq!((word(&field.join("/x", false, false, 0)), word(&field.join("/x", true, true, 0))), ("follows", "follows"));
+    let other = field.lead("/y");
+    assert_eq!(field.flights.count(), 2);
+    drop((lead, other));
+    assert_eq!((field.flights.count(), word(&field.join("/x", true, true, 0))), (0, "leads"));
+}
+
+#[test]
+fn n063_a_leader_that_leaves_without_a_word_hands_over() {
+    let field = Field::new();
+    let lead = field.lead("/x");
+    let (early, late) = (field.follow("/x"), field.follow("/x"));
+    assert!(outcome(&early).is_none());
+    drop(lead);
+    for flight in [early, late] {
+        assert!(matches!(outcome(&flight), Some(State::Abandoned)));
+    }
+    assert_eq!(word(&field.join("/x", false, true, 0)), "leads", "its failure is nobody else's");
+}
+
+#[test]
+fn n063_what_is_not_for_sharing_is_remembered_for_its_kind_and_a_while() {
+    let field = Field::new();
+    let lead = field.lead("/x");
+    let flight = field.follow("/x");
+    lead.release(Some(at(0)));
+    assert!(matches!(outcome(&flight), Some(State::Released)));
+    assert_eq!(word(&field.join("/x", true, true, 59)), "alone");
+    assert_eq!(word(&field.join("/x", false, true, 59)), "leads", "without credentials it may be");
+    assert_eq!(word(&field.join("/y", true, true, 59)), "leads");
+    assert_eq!(word(&field.join("/x", true, true, 60)), "leads");
+    let refused = field.lead("/z");
+    refused.release(None);
+    assert_eq!(word(&field.join("/z", true, true, 0)), "leads", "a refusal says nothing of the key");
+    let permit = permit("http://a.example:80/x", "-");
+    field.flights.note_shared(Group::of_key(&CacheKey::new(&permit, &field.keyed), true));
+    assert_eq!(word(&field.join("/x", true, true, 0)), "leads", "stored after all");
+}
+
+#[test]
+fn n063_who_comes_while_content_arrives_reads_it_from_the_beginning_or_not_at_all() {
+    let field = Field::new();
+    let lead = field.lead("/x");
+    let transfer = Transfer::new();
+    let head = anonymous("max-age=60");
+    lead.arriving(Arriving { head, vary_names: Vec::new(), variant: 0, transfer: Arc::clone(&transfer), length: None });
+    transfer.push("a".into());
+    let flight = field.follow("/x");
+    let Some(State::Arriving(arriving)) = outcome(&flight) else { panic!("expected an arriving response") };
+    let (mut reader, _) = arriving.content().unwrap();
+    assert!(matches!(reader.poll_chunk(&mut Context::from_waker(Waker::noop())), Poll::Ready(Some(Ok(chunk))) if chunk == "a"));
+    transfer.let_go();
+    assert!(arriving.content().is_none(), "its beginning is gone");
+    lead.stored();
+    assert!(matches!(outcome(&flight), Some(State::Arriving(_))), "who knows it keeps it");
+    assert_eq!(field.flights.count(), 0);
+}
+
+#[test]
+fn n063_flights_of_variants_and_validations_are_apart() {
+    let field = Field::new();
+    let permit = permit("http://a.example:80/x", "-");
+    let key = CacheKey::new(&permit, &field.keyed);
+    let all = Group::of_key(&key, false);
+    let named = |value: &'static str| {
+        let request = crate::cache::tests::fields(&[("a", value)]);
+        all.of_variant(&field.keyed, &[HeaderName::from_static("a")], &request, true)
+    };
+    let groups = [
+        all,
+        named("1"),
+        named("2"),
+        all.of_validation(&field.keyed, 1, 2),
+        all.of_validation(&field.keyed, 2, 1),
+        all.of_uncredentialed(&field.keyed),
+    ];
+    for (at, group) in groups.iter().enumerate() {
+        assert!(!groups[..at].contains(group), "{at}");
+    }
+    assert_eq!(named("1"), named("1"));
+}

@@ -1,0 +1,229 @@
+//! Boarding a flight: a request that would go to the origin waits for an equal one that is on its way there.
+//!
+//! RFC 9111 section 4: a response may answer several requests where it may be reused for each. RFC 9211 section 2.6.
+
+use http::Response;
+use tokio::time::timeout_at;
+
+use super::exchange::Exchange;
+use super::{Gateway, Way};
+use crate::body::Body;
+use crate::cache::flights::{Arriving, Confirmation, Flight, Group, Role, State, Worth};
+use crate::cache::key::CacheKey;
+use crate::cache::lookup::Decision;
+use crate::cache::rules::collapse::{may_follow, may_lead, validation_class};
+use crate::cache::rules::reuse::WhyValidate;
+use crate::cache::{CacheResult, FollowerOutcome, ForwardReason};
+use crate::clock::Clock;
+use crate::config::settings::PolicyAuthorization;
+use crate::reply::{self, CacheStatus, Shown};
+
+/// How often a request may find that the flight it joined is for others.
+const MOST_REGROUPINGS: usize = 3;
+
+/// What came of waiting.
+pub(super) enum Boarded {
+    /// Another request's response answers.
+    Answered(Box<Response<Body>>),
+    /// The request goes its own way; others may wait for it.
+    Goes(Decision),
+}
+
+/// What a follower does next.
+enum Next {
+    Answer(Box<Response<Body>>),
+    Join(Group, FollowerOutcome),
+    Go(FollowerOutcome),
+}
+
+impl Gateway {
+    /// Waits, at most `collapse_wait` in all, for the response that an equal request is fetching.
+    ///
+    /// Each follower takes the whole reuse decision for itself. Whom the response is not for goes on at once, in parallel with
+    /// all others, with its own credentials.
+    ///
+    /// Source: RFC 9111 section 4.
+    pub(super) async fn board(&self, exchange: &mut Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: Decision) -> Boarded {
+        let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
+        let deadline = Clock::instant() + self.settings.cache.collapse_wait;
+        let mut regroupings = 0;
+        loop {
+            let flight = match self.join(exchange, group, key, &decision) {
+                Role::Alone => return Boarded::Goes(decision),
+                Role::Leader(lead) => {
+                    exchange.lead = Some(lead);
+                    return Boarded::Goes(self.as_leader(exchange, key, way, decision));
+                }
+                Role::Follower(flight) => flight,
+            };
+            let waiting = self.observer.metrics().waiting();
+            let outcome = timeout_at(deadline.into(), flight.outcome()).await;
+            drop(waiting);
+            exchange.now = self.clock.now();
+            exchange.has_waited = true;
+            let next = match outcome {
+                Ok(state) => self.after_waiting(exchange, (key, group), way, &decision, (&flight, state)),
+                Err(_) => Next::Go(FollowerOutcome::TimedOut),
+            };
+            let outcome = match next {
+                Next::Answer(response) => {
+                    self.observer.metrics().follower(FollowerOutcome::Shared);
+                    return Boarded::Answered(response);
+                }
+                Next::Join(other, outcome) => {
+                    regroupings += usize::from(outcome == FollowerOutcome::Regrouped);
+                    group = other;
+                    outcome
+                }
+                Next::Go(outcome) => outcome,
+            };
+            self.observer.metrics().follower(outcome);
+            let is_going = !matches!(outcome, FollowerOutcome::Regrouped | FollowerOutcome::HandedOver);
+            if is_going || regroupings > MOST_REGROUPINGS {
+                // What is stored may be another response by now.
+                return Boarded::Goes(self.look_up(exchange, key, way));
+            }
+        }
+    }
+
+    /// With whom this request may fly; none if it goes by itself.
+    ///
+    /// Source: RFC 9111 sections 4, 4.1 and 4.3.
+    fn group_of(&self, exchange: &Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: &Decision) -> Option<Group> {
+        let settings = &way.policy.settings;
+        let is_never_stored =
+            exchange.credentials.in_query || exchange.credentials.any && settings.authorization == PolicyAuthorization::Never;
+        let is_waiting = !self.settings.cache.collapse_wait.is_zero();
+        if !is_waiting || is_never_stored || !may_follow(&exchange.method, &exchange.fields, &exchange.directives) {
+            return None;
+        }
+        let all = Group::of_key(key, exchange.credentials.any);
+        match decision {
+            Decision::Forward(ForwardReason::UriMiss | ForwardReason::Miss) => Some(all),
+            Decision::Forward(ForwardReason::VaryMiss) | Decision::Offer(_) => {
+                let slot = self.memory.find(key);
+                let names = slot.as_ref().and_then(|slot| slot.variants().first()).map(|stored| stored.vary_names());
+                Some(names.map_or(all, |names| all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise)))
+            }
+            Decision::Validate(chosen, WhyValidate::Stale | WhyValidate::NoCache) if settings.share_validations => {
+                let class = validation_class(&self.keyed, &exchange.method, &exchange.fields);
+                Some(all.of_validation(&self.keyed, chosen.stored.variant(), class))
+            }
+            Decision::Forward(_)
+            | Decision::Validate(..)
+            | Decision::Serve(_)
+            | Decision::ServeAndValidate(_)
+            | Decision::Refuse => None,
+        }
+    }
+
+    fn join(&self, exchange: &Exchange<'_>, group: Group, key: &CacheKey<'_>, decision: &Decision) -> Role {
+        let leads =
+            matches!(decision, Decision::Validate(..)) || may_lead(&exchange.method, &exchange.fields, &exchange.directives);
+        let role = self.flights.join(group, key, leads, (self.memory.epoch(), exchange.now));
+        match role {
+            // RFC 9111 section 4.4: what was asked for before an invalidation is not for who comes after it.
+            Role::Follower(flight) if self.memory.was_invalidated(key.hash(), flight.epoch()) => Role::Alone,
+            role => role,
+        }
+    }
+
+    /// Between look-up and leading another flight may have landed: who waits then looks into the store, and so does this
+    /// request.
+    fn as_leader(&self, exchange: &mut Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: Decision) -> Decision {
+        if matches!(decision, Decision::Validate(..)) {
+            return decision;
+        }
+        let again = self.look_up(exchange, key, way);
+        if std::mem::discriminant(&again) != std::mem::discriminant(&decision)
+            && let Some(lead) = exchange.lead.take()
+        {
+            lead.stored();
+        }
+        again
+    }
+
+    fn after_waiting(
+        &self,
+        exchange: &mut Exchange<'_>,
+        (key, group): (&CacheKey<'_>, Group),
+        way: &Way,
+        decision: &Decision,
+        (flight, state): (&Flight, State),
+    ) -> Next {
+        match state {
+            State::Arriving(arriving) => {
+                let settings = &way.policy.settings;
+                let is_invalid = self.memory.was_invalidated(key.hash(), flight.epoch())
+                    || self.memory.groups().has_invalidated(key.origin(), &arriving.head);
+                match arriving.worth(&exchange.asked(), &self.keyed, &way.policy) {
+                    Worth::Answers if !is_invalid => self
+                        .share(exchange, &arriving, decision)
+                        .map_or(Next::Go(FollowerOutcome::Released), |response| Next::Answer(Box::new(response))),
+                    Worth::OtherVariant => {
+                        let all = Group::of_key(key, exchange.credentials.any);
+                        let names = &arriving.vary_names;
+                        let own = all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise);
+                        Next::Join(own, FollowerOutcome::Regrouped)
+                    }
+                    Worth::Answers | Worth::Nothing => Next::Go(FollowerOutcome::Released),
+                }
+            }
+            State::Confirmed(confirmation) => match decision {
+                Decision::Validate(chosen, _) if std::sync::Arc::ptr_eq(&chosen.stored, &confirmation.chosen.stored) => {
+                    Next::Answer(Box::new(self.share_confirmed(exchange, &confirmation)))
+                }
+                _ => Next::Go(FollowerOutcome::Released),
+            },
+            State::Abandoned | State::Waiting => Next::Join(group, FollowerOutcome::HandedOver),
+            // What credentials make unfit for sharing may be fit without.
+            State::Released if flight.is_credentialed() && !exchange.credentials.any => {
+                Next::Join(group.of_uncredentialed(&self.keyed), FollowerOutcome::Regrouped)
+            }
+            State::Released | State::Stored => Next::Go(FollowerOutcome::Released),
+        }
+    }
+
+    /// Answers with a response while it arrives; none when its beginning is gone.
+    ///
+    /// Source: RFC 9111 section 4, RFC 9211 section 2.6.
+    fn share(&self, exchange: &mut Exchange<'_>, arriving: &Arriving, decision: &Decision) -> Option<Response<Body>> {
+        let content = arriving.content()?;
+        let word = reply::permit_word(&arriving.head);
+        exchange.note_cache(CacheResult::Collapsed, word);
+        let fwd = match decision {
+            Decision::Forward(reason) => *reason,
+            Decision::Offer(_) => ForwardReason::VaryMiss,
+            Decision::Serve(_) | Decision::ServeAndValidate(_) | Decision::Validate(..) | Decision::Refuse => {
+                ForwardReason::Stale
+            }
+        };
+        let status = CacheStatus {
+            fwd: Some(fwd),
+            ttl: reply::ttl(&arriving.head, exchange.now),
+            collapsed: Some(true),
+            detail: Some(word),
+            ..CacheStatus::default()
+        };
+        let via = self.pseudonym.via(http::Version::HTTP_11);
+        Some(reply::arriving(&arriving.head, content, &exchange.reply_asked(&via), status))
+    }
+
+    /// Answers from the store as the leader of an equal validation was answered.
+    ///
+    /// Source: RFC 9111 section 4.3.3, RFC 9211 section 2.6.
+    fn share_confirmed(&self, exchange: &mut Exchange<'_>, confirmation: &Confirmation) -> Response<Body> {
+        let Confirmation { chosen, detail, is_aged, response_time } = confirmation;
+        exchange.note_cache(CacheResult::Validated, detail);
+        let status = CacheStatus {
+            fwd: Some(ForwardReason::Stale),
+            ttl: reply::ttl(&chosen.head, *response_time),
+            collapsed: Some(true),
+            detail: Some(detail),
+            ..CacheStatus::default()
+        };
+        let via = self.pseudonym.via(http::Version::HTTP_11);
+        let asked = reply::Asked { now: *response_time, ..exchange.reply_asked(&via) };
+        reply::stored(chosen, Shown::Validated { is_aged: *is_aged }, &asked, status)
+    }
+}

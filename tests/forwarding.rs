@@ -10,6 +10,9 @@
 
 mod support;
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use support::authority::Authority;
 use support::cases::Cases;
 use support::{Client, Gateway, Origin, raw, reply, test_clock};
@@ -347,4 +350,50 @@ async fn pipelined_requests_are_answered_in_order() {
     for number in 0..5 {
         assert_eq!(wire.answer("GET").await.text(), format!("/{number}"));
     }
+}
+
+/// RFC 4559 section 6: what authenticates a connection belongs to one client connection, and ends with it.
+#[tokio::test]
+async fn t37_a_connection_that_authenticates_belongs_to_one_client_connection() {
+    let clock = test_clock();
+    // Says for whom it takes each connection, as NTLM servers do: by the last credentials that came over it.
+    let known: Mutex<HashMap<usize, String>> = Mutex::default();
+    let origin = Origin::serving(move |request| {
+        let mut known = known.lock().unwrap();
+        match request.field("authorization") {
+            Some("NTLM one") => return reply(401).field("www-authenticate", "NTLM two").body(""),
+            Some(proof) => drop(known.insert(request.connection_number, proof.to_owned())),
+            None => {}
+        }
+        let who = known.get(&request.connection_number).cloned().unwrap_or_else(|| "nobody".to_owned());
+        reply(200).field("cache-control", "max-age=60").field("etag", "\"v1\"").body(who)
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut wires = [gateway.anonymous().open().await, gateway.anonymous().open().await];
+    for (wire, proof) in wires.iter_mut().zip(["NTLM alice", "NTLM bob"]) {
+        for (credentials, status) in [("NTLM one", 401), (proof, 200)] {
+            wire.send(format!("GET /x HTTP/1.1\r\nHost: app.test\r\nAuthorization: {credentials}\r\n\r\n")).await;
+            assert_eq!(wire.answer("GET").await.status, status, "{proof}");
+        }
+    }
+    let anonymous = gateway.anonymous().get("/y").await;
+    assert_eq!(anonymous.text(), "nobody");
+    for round in 0..2 {
+        for (wire, proof) in wires.iter_mut().zip(["NTLM alice", "NTLM bob"]) {
+            let path = ["/x", "/z"][round];
+            wire.send(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n\r\n")).await;
+            let answer = wire.answer("GET").await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, proof), "the origin knows it from the connection");
+            assert!(!answer.stored(), "what was made for one whom a connection names is a credentialed response");
+        }
+    }
+    for path in ["/x", "/z"] {
+        assert_eq!(gateway.anonymous().get(path).await.text(), "nobody");
+    }
+    let before = origin.connections();
+    drop(wires);
+    gateway.anonymous().get("/fresh").await;
+    assert_eq!(gateway.anonymous().get("/fresh?2").await.text(), "nobody");
+    assert_eq!(origin.connections(), before, "requests of others stay on connections of their own");
 }

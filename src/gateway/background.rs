@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::interim::Interim;
 use crate::server::Connection;
 use crate::target::Target;
+use crate::upstream::Pins;
 
 /// Most validations in the background at one time: a client that waits for nothing must not open connections without end.
 pub(super) const MOST_AT_ONCE: usize = 128;
@@ -54,13 +55,17 @@ impl Exchange<'_> {
     /// Source: RFC 5861 section 3.
     pub(super) fn validate_behind(&self, permit: &Permit, chosen: &Chosen) {
         let gateway = self.gateway;
+        // What the origin knows of a connection goes with no other one (RFC 4559 section 6).
+        if self.connection.pins.is_used() {
+            return;
+        }
         let key = CacheKey::new(permit, &gateway.keyed);
         let Some(turn) = gateway.memory.turn(&key, (&chosen.stored, &chosen.head)) else { return };
         let Ok(room) = Arc::clone(&gateway.background).try_acquire_owned() else { return };
         let errand = Errand {
             gateway: Arc::clone(gateway),
             // Nothing of the client's connection is held, and nobody listens to what comes before the answer.
-            connection: Connection { interim: Interim::default(), ..self.connection.clone() },
+            connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
             request: self.plain_get(),
             id: self.record.id,
             principal: permit.principal().clone(),

@@ -94,7 +94,8 @@ impl Gateway {
         let is_never_stored =
             exchange.credentials.in_query || exchange.credentials.any && settings.authorization == PolicyAuthorization::Never;
         let is_waiting = !self.settings.cache.collapse_wait.is_zero();
-        if !is_waiting || is_never_stored || !may_follow(&exchange.method, &exchange.fields, &exchange.directives) {
+        let is_known = exchange.connection.pins.is_used();
+        if !is_waiting || is_known || is_never_stored || !may_follow(&exchange.method, &exchange.fields, &exchange.directives) {
             return None;
         }
         let all = Group::of_key(key, exchange.credentials.any);

@@ -153,6 +153,8 @@ impl<'g> Exchange<'g> {
     /// Source: RFC 9111 sections 3.5 and 5.2.1.
     pub(super) fn note_policy(&mut self, permit: &Permit, policy: &CompiledPolicy) {
         self.credentials = request_credentials(&self.fields, permit.target().query(), &policy.settings.credentials);
+        // RFC 4559 section 6: the origin may know who asks from the connection alone.
+        self.credentials.any |= self.connection.pins.is_used();
         self.normalises = policy.settings.vary_normalise;
         if policy.settings.ignore_request_cache_control {
             self.directives = std::mem::take(&mut self.directives).only_binding();

@@ -78,7 +78,8 @@ impl Gateway {
         let started = Clock::instant();
         let listens = exchange.turn.is_none();
         let interim = listens.then(|| exchange.connection.interim.relay(exchange.version)).flatten();
-        let outbound = Outbound { method: exchange.method.clone(), fields, body, interim };
+        let pins = Some(exchange.connection.pins.clone());
+        let outbound = Outbound { method: exchange.method.clone(), fields, body, interim, pins };
         let result = self.upstreams.send(permit, way.destination, outbound).await;
         let waited = Clock::instant().saturating_duration_since(started);
         exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);

@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::body::{BodyError, ReplyBody};
 use crate::config::settings::{Limits, Listener, Settings};
 use crate::interim::Interim;
+use crate::upstream::Pins;
 
 use super::registry::Open;
 use super::socket::Watched;
@@ -44,6 +45,8 @@ pub struct Connection {
     pub tls: bool,
     /// Takes what an origin says before its final response.
     pub interim: Interim,
+    /// Connections to origins that belong to this one alone.
+    pub pins: Pins,
 }
 
 impl Connection {

@@ -16,6 +16,7 @@ use crate::body::ReplyBody;
 use crate::config::settings::{Limits, Settings};
 use crate::interim::Interim;
 use crate::metrics::{Metrics, RefusedConnection};
+use crate::upstream::Pins;
 
 use super::connection::{Connection, Http};
 use super::listen::{Bound, Listening};
@@ -152,7 +153,8 @@ where
 {
     /// One connection from accept to close; a panic in here ends this connection alone.
     async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open) {
-        let connection = Connection { listener: self.listener, peer, tls: self.tls.is_some(), interim: Interim::default() };
+        let (interim, pins) = (Interim::default(), Pins::default());
+        let connection = Connection { listener: self.listener, peer, tls: self.tls.is_some(), interim, pins };
         let handler = self.handler.clone();
         let ended = match &self.tls {
             None => self.http.serve((stream, open), connection, handler).await,

@@ -20,8 +20,10 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::body::BodyError;
+use crate::target::{Host, Scheme};
 
 use super::content::Watch;
+use super::pins::Pins;
 use super::pool::Lease;
 use super::stall::Stall;
 
@@ -51,8 +53,18 @@ enum Progress {
 pub(super) struct Hold {
     /// The connection.
     pub(super) lease: Lease,
-    /// Whether it may carry another request when this content was read to its end.
-    pub(super) may_reuse: bool,
+    /// What becomes of it when this content was read to its end.
+    pub(super) then: Then,
+}
+
+/// What becomes of a connection that is free again.
+pub(super) enum Then {
+    /// It is closed.
+    Close,
+    /// It is kept for the client connection that it belongs to.
+    Pin(Pins, (Scheme, Host, u16)),
+    /// Anybody's next request may have it.
+    Pool,
 }
 
 /// The origin stopped in the middle of its content.
@@ -136,8 +148,11 @@ impl UpstreamBody {
     fn end(&mut self) {
         self.progress = Progress::Ended;
         let is_request_sent = self.request.take().is_none_or(|request| request.is_sent());
-        if let Some(hold) = self.hold.take().filter(|hold| hold.may_reuse && is_request_sent) {
-            hold.lease.give_back();
+        let Some(hold) = self.hold.take().filter(|_| is_request_sent) else { return };
+        match hold.then {
+            Then::Close => {}
+            Then::Pin(pins, name) => hold.lease.pin(&pins, name),
+            Then::Pool => hold.lease.give_back(),
         }
     }
 

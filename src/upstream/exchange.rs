@@ -9,8 +9,8 @@
 //! - A response with both `Transfer-Encoding` and `Content-Length` is refused, as RFC 9112 section
 //!   6.3 calls it an error; so is one in a compression coding, with `chunked` or without it, which was
 //!   not asked for with `TE` (RFC 9112 section 7.4) and would pass for the plain content.
-//! - A connection that carried `NTLM` or `Negotiate` is not used again: those schemes authenticate
-//!   the connection, and the next request on it may be somebody else's (RFC 4559 section 6).
+//! - A connection that carried `NTLM` or `Negotiate` is used for one client connection alone: those schemes
+//!   authenticate the connection, and the next request on it may be somebody else's (RFC 4559 section 6).
 
 use std::pin::pin;
 use std::time::Duration;
@@ -28,10 +28,11 @@ use crate::error::{Error, UpstreamError};
 use crate::fields::{is_token, list_members};
 use crate::hop::is_connection_scheme;
 use crate::interim::Relay;
-use crate::target::Target;
+use crate::target::{Host, Scheme, Target};
 
-use super::body::{Hold, UpstreamBody};
+use super::body::{Hold, Then, UpstreamBody};
 use super::content::{Content, Watch};
+use super::pins::Pins;
 use super::pool::Lease;
 use super::{Outbound, Wired};
 
@@ -57,6 +58,16 @@ enum Framing {
     Length(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,
+}
+
+/// To whom the connection of an exchange belongs.
+pub(super) struct Bond<'a> {
+    /// To a client connection, from before or by this request's credentials.
+    pub(super) is_bound: bool,
+    /// What is pinned to that client connection; none: the connection is closed.
+    pub(super) pins: Option<&'a Pins>,
+    /// The origin as the client names it.
+    pub(super) name: (Scheme, Host, u16),
 }
 
 /// What became of one request on one connection.
@@ -163,8 +174,8 @@ impl Message {
 /// Sends one request on a connection of its own and waits for the response head.
 ///
 /// The head must come within `limit` after the request; while content is being sent, within `limit`
-/// after the last piece of it. `is_bound` keeps the connection out of the pool.
-pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration, is_bound: bool) -> Sent {
+/// after the last piece of it. A connection that `bond` binds, or that the origin's challenge binds, never comes to the pool.
+pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration, bond: Bond<'_>) -> Sent {
     let watch = request.body().watch();
     lease.link.heard.reset();
     let response = lease.link.sender.try_send_request(request);
@@ -180,9 +191,17 @@ pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration,
         Ok(end) => end == End::Close,
         Err(reason) => return Sent::Failed(UpstreamError::Framing(reason)),
     };
-    let is_bound =
-        is_bound || is_closing || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
-    let hold = Hold { lease, may_reuse: !is_bound };
+    let is_bound = bond.is_bound || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
+    let then = match bond.pins {
+        _ if is_closing => Then::Close,
+        _ if !is_bound => Then::Pool,
+        Some(pins) => Then::Pin(pins.clone(), bond.name),
+        None => Then::Close,
+    };
+    if let (true, Some(pins)) = (is_bound, bond.pins) {
+        pins.mark();
+    }
+    let hold = Hold { lease, then };
     Sent::Answered(Box::new(response.map(|incoming| UpstreamBody::new(incoming, hold, watch, limit))))
 }
 

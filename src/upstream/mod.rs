@@ -19,6 +19,7 @@ mod body;
 mod connect;
 mod content;
 mod exchange;
+mod pins;
 mod pool;
 mod resolve;
 mod stall;
@@ -41,11 +42,12 @@ use crate::interim::Relay;
 use crate::metrics::Metrics;
 
 pub use self::body::UpstreamBody;
+pub use self::pins::Pins;
 
 use self::balance::Balance;
 use self::connect::{Connector, Guard};
 use self::content::Content;
-use self::exchange::{Message, Sent};
+use self::exchange::{Bond, Message, Sent};
 use self::pool::{Lease, Origins};
 use self::resolve::Resolver;
 use self::tls::{SystemRoots, Trust};
@@ -70,6 +72,8 @@ pub struct Outbound {
     pub body: Body,
     /// Who hears of interim responses, if anybody.
     pub interim: Option<Relay>,
+    /// The connections that belong to the client's connection, if it has one.
+    pub pins: Option<Pins>,
 }
 
 /// All connections to origins.
@@ -166,13 +170,21 @@ impl Upstreams {
     ///
     /// Source: RFC 9110 section 9.2.2; RFC 9112 section 9.3.1.
     async fn exchange(&self, permit: &Permit, to: Destination, outbound: Outbound) -> Result<Response<UpstreamBody>, Error> {
-        let mut message = Message::new(permit.target(), outbound)?;
+        let (target, pins) = (permit.target(), outbound.pins.clone());
+        let mut message = Message::new(target, outbound)?;
         let mut request = message.first();
         let mut is_fresh = false;
         loop {
-            let lease = self.lease(permit, to, is_fresh).await?;
+            let pinned = pins.as_ref().filter(|_| !is_fresh).and_then(|pins| pins.take(target));
+            let is_bound = message.is_connection_bound() || pinned.is_some();
+            let lease = match pinned {
+                Some(lease) => lease,
+                // What was proved on a new connection must not be said on one that others used.
+                None => self.lease(permit, to, is_fresh || is_bound).await?,
+            };
             let was_pooled = lease.is_reused;
-            match exchange::send_once(lease, request, self.first_byte_time, message.is_connection_bound()).await {
+            let bond = Bond { is_bound, pins: pins.as_ref(), name: pins::name(target) };
+            match exchange::send_once(lease, request, self.first_byte_time, bond).await {
                 Sent::Answered(response) => return Ok(*response),
                 Sent::Unsent(unsent, _) if was_pooled => request = *unsent,
                 Sent::Silent(_) if was_pooled && message.may_repeat() => request = message.again(),

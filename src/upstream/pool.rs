@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::target::{Host, Scheme, Target};
 
 use super::content::Content;
+use super::pins::Pins;
 use super::wire::Heard;
 
 /// An idle connection older than this is closed and not used.
@@ -75,9 +76,19 @@ impl Lease {
         Self { link, is_reused: false, origin }
     }
 
+    /// A connection that carried a request before.
+    pub(super) fn again(link: Link, origin: Arc<Origin>) -> Self {
+        Self { link, is_reused: true, origin }
+    }
+
     /// Gives the connection back; both directions must be complete.
     pub(super) fn give_back(self) {
         self.origin.park(self.link, Clock::instant());
+    }
+
+    /// Keeps the connection for one client connection; both directions must be complete.
+    pub(super) fn pin(self, pins: &Pins, name: (Scheme, Host, u16)) {
+        pins.keep(name, (self.origin, self.link));
     }
 }
 
@@ -121,7 +132,7 @@ impl Origin {
             let is_ready = link.sender.is_ready()
                 || tokio::time::timeout(SETTLE_TIME, link.sender.ready()).await.is_ok_and(|ready| ready.is_ok());
             if is_ready {
-                return Some(Lease { link, is_reused: true, origin: Arc::clone(self) });
+                return Some(Lease::again(link, Arc::clone(self)));
             }
         }
         None

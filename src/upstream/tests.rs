@@ -102,12 +102,18 @@ pub(super) fn permit_for(scheme: Scheme, host: Host, port: u16, path: &str) -> P
 
 /// A request without content.
 pub(super) fn bare(method: Method) -> Outbound {
-    Outbound { method, fields: HeaderMap::new(), body: Body::Empty, interim: None }
+    Outbound { method, fields: HeaderMap::new(), body: Body::Empty, interim: None, pins: None }
 }
 
 /// A request with content.
 pub(super) fn with_content(method: Method, content: &'static str) -> Outbound {
-    Outbound { method, fields: HeaderMap::new(), body: Body::Full(Bytes::from_static(content.as_bytes())), interim: None }
+    Outbound {
+        method,
+        fields: HeaderMap::new(),
+        body: Body::Full(Bytes::from_static(content.as_bytes())),
+        interim: None,
+        pins: None,
+    }
 }
 
 pub(super) fn with_field(mut request: Outbound, name: &'static str, value: &'static str) -> Outbound {

@@ -14,6 +14,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 
 use super::directives::RequestDirectives;
+use crate::hop::is_connection_scheme;
 use crate::keyed::Keyed;
 
 /// May this request wait for another one's response head?
@@ -37,12 +38,8 @@ pub fn may_lead(method: &Method, request: &HeaderMap, directives: &RequestDirect
 /// Credentials of schemes that speak for a connection and not for a request alone.
 ///
 /// Source: RFC 4559 section 6.
-#[must_use]
-pub fn is_connection_bound(request: &HeaderMap) -> bool {
-    request.get_all(header::AUTHORIZATION).iter().any(|value| {
-        let scheme = value.as_bytes().trim_ascii_start().split(|byte| *byte == b' ').next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"negotiate") || scheme.eq_ignore_ascii_case(b"ntlm")
-    })
+fn is_connection_bound(request: &HeaderMap) -> bool {
+    request.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme)
 }
 
 /// Does this answer say something about the key, so that nobody need wait for the next one? A refusal or a failure says

@@ -48,7 +48,9 @@ impl Gateway {
         if arrived.response.status() != StatusCode::NOT_MODIFIED {
             return self.answer(exchange, permit, way, arrived, reason);
         }
-        let selected = offered.into_iter().find(|chosen| offer::is_selected(arrived.response.headers(), &chosen.head));
+        let is_only = offered.len() == 1;
+        let mut offered = offered.into_iter();
+        let selected = offered.find(|chosen| offer::is_selected(arrived.response.headers(), &chosen.head, is_only));
         match selected {
             Some(selected) => Ok(self.selected(exchange, permit, way, selected, &arrived)),
             None => {

@@ -11,6 +11,7 @@
 //!   origin that gives both the same tag would answer for the wrong one.
 //! - Nothing is offered whose content coding the request does not name, because origins are known to
 //!   give the coded and the plain form of a response one tag.
+//! - A 304 without a tag selects where one tag alone was offered, as for a validation (see [`super::validate`]).
 //! - A request with conditions or ranges of its own is forwarded as it is.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -80,13 +81,13 @@ pub fn condition<'a>(offered: impl Iterator<Item = &'a Head>) -> Option<HeaderVa
     HeaderValue::from_bytes(&tags.join(&b", "[..])).ok().filter(|value| !value.is_empty())
 }
 
-/// Does this 304 select that stored response? Only by the same strong tag.
+/// Does this 304 select that stored response? Only by the same strong tag, or without any where no other was offered.
 ///
 /// Source: RFC 9111 section 4.3.4.
 #[must_use]
-pub fn is_selected(not_modified: &HeaderMap, stored: &Head) -> bool {
-    let tag = not_modified.get(header::ETAG).map(|tag| trim_ows(tag.as_bytes()));
-    tag.zip(stored.etag()).is_some_and(|(tag, own)| strong_match(tag, trim_ows(own.as_bytes())))
+pub fn is_selected(not_modified: &HeaderMap, stored: &Head, is_only: bool) -> bool {
+    let Some(tag) = not_modified.get(header::ETAG) else { return is_only };
+    stored.etag().is_some_and(|own| strong_match(trim_ows(tag.as_bytes()), trim_ows(own.as_bytes())))
 }
 
 #[cfg(test)]
@@ -150,7 +151,8 @@ mod tests {
         let own = stored(&[("etag", "\"a\"")]);
         for (tag, expected) in [(Some("\"a\""), true), (Some("W/\"a\""), false), (Some("\"b\""), false), (None, false)] {
             let lines: Vec<_> = tag.map(|tag| ("etag", tag)).into_iter().collect();
-            assert_eq!(is_selected(&fields(&lines), &own), expected, "{tag:?}");
+            assert_eq!(is_selected(&fields(&lines), &own, false), expected, "{tag:?}");
+            assert_eq!(is_selected(&fields(&lines), &own, true), expected || tag.is_none(), "{tag:?}, and no other was offered");
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
+pub use line::format_hash;
 pub use record::{Record, ResponseFields};
 use writer::Writer;
 

@@ -9,6 +9,7 @@
 
 mod background;
 mod boarding;
+mod canary;
 mod exchange;
 mod fetch;
 mod fill;
@@ -151,17 +152,17 @@ impl Gateway {
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
         let decision = match self.look_up(exchange, &key, &way) {
-            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, &chosen)),
+            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, (&permit, &way), &chosen)),
             decision => match self.board(exchange, &key, &way, decision).await {
                 Boarded::Answered(response) => return Ok(*response),
                 Boarded::Goes(decision) => decision,
             },
         };
         match decision {
-            Decision::Serve(chosen) => Ok(self.serve_stored(exchange, &chosen)),
+            Decision::Serve(chosen) => Ok(self.serve_stored(exchange, (&permit, &way), &chosen)),
             Decision::ServeAndValidate(chosen) => {
                 exchange.validate_behind(&permit, &chosen);
-                Ok(self.serve_stored(exchange, &chosen))
+                Ok(self.serve_stored(exchange, (&permit, &way), &chosen))
             }
             Decision::Validate(chosen, why) => self.validate(exchange, &permit, &way, (chosen, why)).await,
             Decision::Offer(offered) => self.select_by_tag(exchange, &permit, &way, offered).await,
@@ -267,7 +268,10 @@ impl Gateway {
     /// A stored response answers without the origin being asked.
     ///
     /// Source: RFC 9111 section 4.
-    fn serve_stored(&self, exchange: &mut Exchange<'_>, chosen: &Chosen) -> Response<Body> {
+    fn serve_stored(&self, exchange: &mut Exchange<'_>, (permit, way): (&Permit, &Way), chosen: &Chosen) -> Response<Body> {
+        if exchange.is_drawn(way.policy.settings.canary) {
+            exchange.doubt(permit, chosen);
+        }
         self.memory.touch(&chosen.stored);
         let word = chosen.stale.map_or_else(|| reply::permit_word(&chosen.head), WhyStale::as_str);
         let status = CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some(word), ..CacheStatus::default() };

@@ -20,7 +20,7 @@ use metrics::{Counter, Gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::auth::{Outcome, Scheme};
-use crate::cache::{AuthorizationDecision, CacheResult, FollowerOutcome, ValidationOutcome};
+use crate::cache::{AuthorizationDecision, CacheResult, CanaryOutcome, FollowerOutcome, ValidationOutcome};
 use crate::config::settings::Settings;
 use families::{BUCKETS, FAMILIES, Kind};
 use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index};
@@ -36,6 +36,8 @@ pub struct Metrics {
     authorization: Vec<(AuthorizationDecision, Counter)>,
     validations: Vec<(ValidationOutcome, Counter)>,
     followers: Vec<(FollowerOutcome, Counter)>,
+    canary: Vec<(CanaryOutcome, Counter)>,
+    leak_suspect: Counter,
     flights: Gauge,
     waiting: Gauge,
     access_denied: ByName,
@@ -132,6 +134,14 @@ impl Metrics {
     /// One request waited for another one's response.
     pub fn follower(&self, outcome: FollowerOutcome) {
         count(&self.followers, &outcome);
+    }
+
+    /// One reused response was compared with what the origin says to the asker.
+    pub fn canary(&self, outcome: CanaryOutcome) {
+        count(&self.canary, &outcome);
+        if outcome == CanaryOutcome::Suspect {
+            self.leak_suspect.increment(1);
+        }
     }
 
     /// Counts one request that waits for another one's response head, until the guard goes.
@@ -232,6 +242,10 @@ impl Metrics {
             followers: FollowerOutcome::ALL
                 .map(|outcome| (outcome, metrics::counter!(families::FLIGHT_FOLLOWERS, "outcome" => outcome.as_str())))
                 .into(),
+            canary: CanaryOutcome::ALL
+                .map(|outcome| (outcome, metrics::counter!(families::CANARY, "outcome" => outcome.as_str())))
+                .into(),
+            leak_suspect: metrics::counter!(families::LEAK_SUSPECT),
             flights: metrics::gauge!(families::FLIGHTS),
             waiting: metrics::gauge!(families::FLIGHT_WAITING),
             access_denied: ByName::default(),

@@ -86,6 +86,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         max_stale_disconnected,
         vary_normalise,
         share_validations: _,
+        canary: _,
         vary_limit: _,
         ignore_request_cache_control,
     } = policy;

@@ -93,6 +93,7 @@ authorization = "always"
 max_ttl = "5 minutes"
 match = { host = ["a"], methods = ["get"] }
 credentials = { headers = ["X Key"] }
+canary = 2
 
 [log]
 access = "stder"
@@ -127,9 +128,10 @@ v.toml:35:11: policy[0].max_ttl: expected a duration such as "10s" (units ms, s,
 v.toml:36:11: policy[0].match.host: expected a known key, found `host`; did you mean `hosts`?
 v.toml:36:36: policy[0].match.methods[0]: expected a method in upper case such as "GET", found "get"; did you mean `GET`?
 v.toml:37:28: policy[0].credentials.headers[0]: expected a field name such as "X-Api-Key", found "X Key"
-v.toml:40:10: log.access: expected "stderr", "off" or a file path, found "stder"; did you mean `stderr`?
-v.toml:43:16: limits.header_bytes: expected a size from 8KiB to 16MiB, found "1KiB"
-v.toml:44:15: limits.header_time: expected a duration above zero, found "0s""#;
+v.toml:38:10: policy[0].canary: expected a number from 0 to 1 such as 0.001, found 2
+v.toml:41:10: log.access: expected "stderr", "off" or a file path, found "stder"; did you mean `stderr`?
+v.toml:44:16: limits.header_bytes: expected a size from 8KiB to 16MiB, found "1KiB"
+v.toml:45:15: limits.header_time: expected a duration above zero, found "0s""#;
     let found = mistakes(text);
     for (at, (found, expect)) in found.lines().zip(expect.lines()).enumerate() {
         assert_eq!(found, expect, "mistake {at}");

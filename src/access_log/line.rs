@@ -83,7 +83,7 @@ impl Formatter {
             method: record.method.as_str(),
             host: target.map(crate::target::Target::authority),
             path: target.map(|target| printable(Cow::Borrowed(target.path()))),
-            url_hash: record.url_hash.map(hex),
+            url_hash: record.url_hash.map(format_hash),
             status: record.status.as_u16(),
             bytes: record.bytes,
             complete: record.complete,
@@ -105,17 +105,18 @@ impl Formatter {
             last_modified: field(response.and_then(|fields| fields.last_modified.as_ref())),
             etag: response.and_then(|fields| fields.etag.as_ref()).map(|etag| self.hash("log-etag", etag.as_bytes())),
             vary: field(response.and_then(|fields| fields.vary.as_ref())),
-            vary_hash: record.vary_hash.map(hex),
+            vary_hash: record.vary_hash.map(format_hash),
         }
     }
 
     fn hash(&self, purpose: &'static str, bytes: &[u8]) -> String {
-        hex(self.keyed.start(purpose).part(bytes).finish())
+        format_hash(self.keyed.start(purpose).part(bytes).finish())
     }
 }
 
 /// The upper half of a keyed hash as 16 hex digits: enough to tell values apart in a log.
-fn hex(hash: u128) -> String {
+#[must_use]
+pub fn format_hash(hash: u128) -> String {
     format!("{:016x}", (hash >> 64) as u64)
 }
 

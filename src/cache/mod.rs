@@ -14,7 +14,9 @@ pub mod second_key;
 pub mod store;
 mod words;
 
-pub use words::{AuthorizationDecision, CacheResult, FollowerOutcome, ForwardReason, PermissionReason, ValidationOutcome};
+pub use words::{
+    AuthorizationDecision, CacheResult, CanaryOutcome, FollowerOutcome, ForwardReason, PermissionReason, ValidationOutcome,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

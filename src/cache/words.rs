@@ -152,6 +152,32 @@ impl ValidationOutcome {
     }
 }
 
+/// What came of asking the origin about a reused response: label of `vouchsafe_canary_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CanaryOutcome {
+    /// The asker would have got the same.
+    Same,
+    /// The asker would have got something else.
+    Suspect,
+    /// The origin's answer, or its absence, tells nothing.
+    Unknown,
+}
+
+impl CanaryOutcome {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Same, Self::Suspect, Self::Unknown];
+
+    /// The metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Suspect => "suspect",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What became of a request that waited for another one's response: label of
 /// `vouchsafe_flight_followers_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use super::quantities::{show_duration, show_size};
 use super::settings::{
     AccessLogTarget, AccessRule, Auth, AuthScheme, Forward, Limits, Listener, ListenerAuth, Mode, Policy, PolicyMatch, Settings,
 };
+use crate::cache::rules::canary::Share;
 
 /// Describes the settings in force, with the security posture of every listener and without any
 /// secret; ends with a newline.
@@ -217,6 +218,12 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
     page.detail("requests", &format!("directives obeyed: {directives}"));
     let shared = if policy.share_validations { "shared by requests that the origin cannot tell apart" } else { "one a request" };
     page.detail("validations", shared);
+    if policy.canary > Share::NONE {
+        page.detail(
+            "canary",
+            &format!("{} of reuses across requesters are compared with the origin's own answer", policy.canary),
+        );
+    }
     let by = if policy.vary_normalise { "languages and codings by meaning" } else { "every field as spelled" };
     page.detail("variants", &format!("{by}; of one key: {}", policy.vary_limit));
 }

@@ -22,6 +22,7 @@ use super::mistakes::{Source, did_you_mean, quoted};
 use super::quantities::{parse_duration, parse_network, parse_server, parse_size, show_size, size_meant};
 use super::reader::Section;
 use super::settings::{HostPattern, PathPattern, Server};
+use crate::cache::rules::canary::Share;
 
 /// One value with its full name.
 pub(super) struct Value<'a> {
@@ -126,6 +127,16 @@ impl<'a> Value<'a> {
         let number = number.and_then(|n| usize::from_str_radix(n.as_str(), n.radix()).ok());
         let expected = || format!("a whole number from {least} to {most}");
         number.filter(|n| (least..=most).contains(n)).or_else(|| self.mistake(&expected()))
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn share(&self) -> Option<Share> {
+        let number = match self.node.get_ref() {
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        number.and_then(Share::new).or_else(|| self.mistake("a number from 0 to 1 such as 0.001"))
     }
 
     /// A port.

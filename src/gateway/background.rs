@@ -78,7 +78,7 @@ impl Exchange<'_> {
     }
 
     /// This request as one for the whole representation.
-    fn plain_get(&self) -> Parts {
+    pub(super) fn plain_get(&self) -> Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = Method::GET;
         parts.uri = self.uri.clone();
@@ -94,7 +94,7 @@ impl Exchange<'_> {
 impl Errand {
     async fn run(self) {
         let Self { gateway, connection, request, id, principal, target, chosen, turn, room } = self;
-        let mut exchange = Exchange::behind(&gateway, &connection, (request, id), turn);
+        let mut exchange = Exchange::behind(&gateway, &connection, (request, id), Some(turn));
         if let Err(error) = gateway.validate_unasked(&mut exchange, (principal, target), &chosen).await {
             tracing::debug!(id = %format_id(id), %error, "validation in the background failed, the stored response stays");
         }

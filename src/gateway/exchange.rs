@@ -82,8 +82,13 @@ impl<'g> Exchange<'g> {
     }
 
     /// A request of the gateway's own, which nobody waits for and which is not recorded.
-    pub(super) fn behind(gateway: &'g Arc<Gateway>, connection: &'g Connection, request: (Parts, u64), turn: Turn) -> Self {
-        Self { turn: Some(Arc::new(turn)), ..Self::of(gateway, connection, request) }
+    pub(super) fn behind(
+        gateway: &'g Arc<Gateway>,
+        connection: &'g Connection,
+        request: (Parts, u64),
+        turn: Option<Turn>,
+    ) -> Self {
+        Self { turn: turn.map(Arc::new), ..Self::of(gateway, connection, request) }
     }
 
     fn of(gateway: &'g Arc<Gateway>, connection: &'g Connection, (parts, id): (Parts, u64)) -> Self {

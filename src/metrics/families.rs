@@ -44,6 +44,8 @@ pub(super) const VALIDATIONS: &str = "vouchsafe_validations_total";
 pub(super) const FLIGHTS: &str = "vouchsafe_flights";
 pub(super) const FLIGHT_FOLLOWERS: &str = "vouchsafe_flight_followers_total";
 pub(super) const FLIGHT_WAITING: &str = "vouchsafe_flight_waiting";
+pub(super) const CANARY: &str = "vouchsafe_canary_total";
+pub(super) const LEAK_SUSPECT: &str = "vouchsafe_leak_suspect_total";
 pub(super) const UPSTREAM_REQUESTS: &str = "vouchsafe_upstream_requests_total";
 pub(super) const UPSTREAM_DURATION: &str = "vouchsafe_upstream_duration_seconds";
 pub(super) const CACHE_BYTES: &str = "vouchsafe_cache_bytes";
@@ -57,7 +59,7 @@ pub(super) const ACCESS_LOG_DROPPED: &str = "vouchsafe_access_log_dropped_total"
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 21] = [
+pub(super) const FAMILIES: [Family; 23] = [
     counter(REQUESTS, "Exchanges with clients, by listener, method and status code."),
     histogram(REQUEST_DURATION, "Time from request head to the end of the response, by listener and what the cache contributed."),
     counter(CACHE_REQUESTS, "Requests that came to the cache, by what it contributed."),
@@ -68,6 +70,8 @@ pub(super) const FAMILIES: [Family; 21] = [
     gauge(FLIGHTS, "Fetches that other requests may wait for."),
     counter(FLIGHT_FOLLOWERS, "Requests that waited for another one's response, by what became of them."),
     gauge(FLIGHT_WAITING, "Requests that wait for another one's response head."),
+    counter(CANARY, "Reuses across requesters that were compared with the origin's own answer, by outcome."),
+    counter(LEAK_SUSPECT, "Reused responses that the origin would not have given to the asker; see the log for the URL's hash."),
     counter(UPSTREAM_REQUESTS, "Exchanges with upstreams, by upstream and status code (none: no response)."),
     histogram(UPSTREAM_DURATION, "Time from sending a request upstream to its response head."),
     gauge(CACHE_BYTES, "Bytes held by a cache tier."),

@@ -4,6 +4,7 @@
 
 pub mod age;
 pub mod authorization;
+pub mod canary;
 pub mod collapse;
 pub mod directives;
 pub mod freshness;

@@ -61,6 +61,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     section.set("anonymous_entries", &mut policy.anonymous_entries, |v| v.word(&ANONYMOUS_WORDS));
     section.set("set_cookie", &mut policy.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
     section.set("share_validations", &mut policy.share_validations, |v| v.flag());
+    section.set("canary", &mut policy.canary, |v| v.share());
     section.set("vary_normalise", &mut policy.vary_normalise, |v| v.flag());
     section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
     section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use super::{HostPattern, PathPattern};
+use crate::cache::rules::canary::Share;
 
 /// `[cache]`.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Policy {
     pub max_stale_disconnected: Duration,
     /// Whether requests that the origin cannot tell apart are confirmed by one validation.
     pub share_validations: bool,
+    /// Share of reuses across requesters that are compared with what the origin says to the asker.
+    pub canary: Share,
     /// `Accept-Language` and `Accept-Encoding` select variants by meaning, not by spelling.
     pub vary_normalise: bool,
     /// Most variants of one key.
@@ -145,6 +148,7 @@ impl Default for Policy {
             stale_if_error: Duration::ZERO,
             max_stale_disconnected: Duration::from_secs(3_600),
             share_validations: true,
+            canary: Share::NONE,
             vary_normalise: true,
             vary_limit: 64,
             ignore_request_cache_control: false,

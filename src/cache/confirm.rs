@@ -14,6 +14,7 @@ use http::header::{HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 
 use super::entry::{Filler, Head};
+use super::rules::directives::RequestDirectives;
 use super::rules::storable::NotStored;
 use super::rules::update::merge;
 use super::rules::validate::is_described_by;
@@ -48,6 +49,8 @@ pub enum Becomes {
     Freshened(Arc<Head>),
     /// It stays as it is.
     Left,
+    /// It is stale from now on.
+    Outdated,
     /// It goes.
     Dropped,
 }
@@ -60,9 +63,22 @@ pub fn by_not_modified(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<
     let filler = filler_of_both(filler, stored);
     let received = merge(&stored.fields, answer.received);
     let kept = merge(&stored.fields, answer.kept);
-    let verdict = Head::judge(&filler, stored.status, &received, &kept, policy);
+    let verdict = judge(stored, &filler, AnswerFields { received: &received, kept: &kept }, policy);
     let for_one = Head::for_one(stored, &filler, &received, kept);
     Confirmed { verdict, for_one, credentialed: filler.credentials.any }
+}
+
+/// May the merged fields be stored and shared? What the origin takes back it takes back from everybody, whatever the
+/// request that it said so to wants stored; and another `Vary` makes it another entry.
+fn judge(stored: &Head, filler: &Filler<'_>, merged: AnswerFields<'_>, policy: &CompiledPolicy) -> Result<Head, NotStored> {
+    let directives = RequestDirectives { no_store: false, ..filler.directives.clone() };
+    let wanted = Filler { directives: &directives, ..*filler };
+    let verdict = Head::judge(&wanted, stored.status, merged.received, merged.kept, policy);
+    match verdict {
+        Ok(_) | Err(NotStored::SetCookie) if vary::names(merged.kept) != vary::names(&stored.fields) => Err(NotStored::Vary),
+        Ok(_) if filler.directives.no_store => Err(NotStored::RequestNoStore),
+        verdict => verdict,
+    }
 }
 
 /// Who a confirmed response is judged for: an entry filled with credentials stays one, and one confirmed
@@ -75,7 +91,7 @@ fn filler_of_both<'a>(filler: &Filler<'a>, stored: &Head) -> Filler<'a> {
 
 /// Freshens the entry, leaves it, or drops it, as the rules say of the merged fields.
 ///
-/// Left alone: an entry stored without credentials whose confirmation to credentials may not be
+/// Stale: one whose 304 sets a cookie that the policy refuses. Left alone: an entry stored without credentials whose confirmation to credentials may not be
 /// shown to others. Dropped: one that the merged fields forbid.
 ///
 /// Source: RFC 9111 sections 3.5 and 4.3.4.
@@ -84,7 +100,9 @@ pub fn becomes(verdict: Result<Head, NotStored>, stored: &Head, vary_names: &[He
     match verdict {
         Ok(head) if vary::names(&head.fields).as_deref() == Some(vary_names) => Becomes::Freshened(Arc::new(head)),
         Ok(_) => Becomes::Dropped,
-        Err(NotStored::RequestNoStore | NotStored::SetCookie) => Becomes::Left,
+        Err(NotStored::RequestNoStore) => Becomes::Left,
+        // What the 304 says of freshness came with a cookie for somebody and is not kept.
+        Err(NotStored::SetCookie) => Becomes::Outdated,
         Err(NotStored::NoPermit | NotStored::SecondKey | NotStored::Policy) if !stored.credentialed && credentialed => {
             Becomes::Left
         }
@@ -109,7 +127,7 @@ pub fn by_head(
         return Becomes::Left;
     }
     if head.status != status || !is_described_by(answer.received, &head, stored.content().length()) {
-        return Becomes::Freshened(Arc::new(head.without_freshness()));
+        return Becomes::Outdated;
     }
     let Confirmed { verdict, credentialed, .. } = by_not_modified(&head, filler, answer, policy);
     // What GET would have brought this asker, judged alone.
@@ -117,3 +135,6 @@ pub fn by_head(
     let is_own_permission = !filler.credentials.any || Head::judge(&alone, status, answer.received, answer.kept, policy).is_ok();
     if verdict.is_err() || is_own_permission { becomes(verdict, &head, stored.vary_names(), credentialed) } else { Becomes::Left }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,10 @@ impl Memory {
         match becomes {
             Becomes::Freshened(head) => Some(stored.freshen(head)),
             Becomes::Left => None,
+            Becomes::Outdated => {
+                stored.freshen(stored.head().without_freshness());
+                None
+            }
             Becomes::Dropped => {
                 self.remove(hash, stored);
                 None

@@ -6,6 +6,8 @@
 //!
 //! - `X-Original-URL` and `X-Rewrite-URL` of untrusted clients are removed although they are ordinary
 //!   fields: some origins let them override the target, which no key would notice.
+//! - `Proxy-Authorization` is never relayed to a further proxy (RFC 9110 section 11.7.2 allows it to proxies that
+//!   authenticate cooperatively): the credentials were meant for this one.
 
 use std::net::IpAddr;
 use std::time::SystemTime;

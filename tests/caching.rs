@@ -97,9 +97,30 @@ async fn n129_parts_of_a_stored_response() {
     assert_eq!(origin.count(), 1);
 }
 
+/// RFC 9111 section 5.2.2.6: nobody's content is touched, and what may not be transformed may be stored.
+#[tokio::test]
+async fn n109_content_passes_and_is_stored_octet_for_octet() {
+    let clock = test_clock();
+    let octets: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let described = [("content-type", "Image/PNG; a=b"), ("content-encoding", "gzip"), ("content-language", "de")];
+    for control in ["max-age=60, no-transform", "max-age=60"] {
+        let answer =
+            described.iter().fold(reply(200).field("cache-control", control), |answer, (name, value)| answer.field(name, value));
+        let answer = answer.body(&octets);
+        let origin = Origin::serving(move |_| answer.clone()).await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        for is_hit in [false, true] {
+            let answer = gateway.anonymous().with("accept-encoding", "br").get("/x").await;
+            assert_eq!((answer.hit(), answer.field("cache-control")), (is_hit, Some(control)));
+            assert!(answer.body == octets, "{control}: {} octets", answer.body.len());
+            assert!(described.iter().all(|(name, value)| answer.field(name) == Some(value)), "{:?}", answer.fields);
+        }
+    }
+}
+
 /// RFC 9111 section 4.3.2, RFC 9110 section 15.4.5.
 #[tokio::test]
-async fn n084_the_clients_own_conditions_are_answered_from_the_store() {
+async fn n082_n084_the_clients_own_conditions_are_answered_from_the_store() {
     let clock = test_clock();
     let (modified, earlier, later) = (date_at(&clock, -100), date_at(&clock, -101), date_at(&clock, -50));
     let answer =

@@ -63,7 +63,7 @@ async fn the_most_specific_route_wins() {
 
 /// No route: 404 of our own, and nobody is asked.
 #[tokio::test]
-async fn a_request_without_a_route_gets_404() {
+async fn x009_a_request_without_a_route_gets_404_and_no_421() {
     let clock = test_clock();
     let origin = named("a").await;
     let tables = upstream("only", &origin) + &route("only.test", "/x/*", "only");
@@ -264,9 +264,10 @@ async fn n118_connection_and_what_it_nominates_ends_here_both_ways() {
     assert!(!seen.fields_named("connection").iter().any(|value| value.to_ascii_lowercase().contains("x-hop")));
 }
 
-/// RFC 9110 sections 11.6.1 and 11.6.3: an origin's authentication passes unmodified; a proxy's does not pass (section 11.7).
+/// RFC 9110 sections 11.6.1 to 11.6.3: an origin's authentication passes unmodified, Digest too (RFC 7616 section 3.6); a
+/// proxy's does not pass (RFC 9110 section 11.7, RFC 7615 section 4).
 #[tokio::test]
-async fn n024_challenges_of_the_origin_pass_unmodified() {
+async fn n024_n028_n147_n153_n154_authentication_of_the_origin_passes_and_a_proxys_does_not() {
     let clock = test_clock();
     let lines = ["Basic realm=\"a\",Digest  realm=\"b\" , nonce=\"c\"", "Negotiate", "Odd"];
     let script = lines.iter().fold(reply(401), |answer, line| answer.field("www-authenticate", line));
@@ -281,8 +282,10 @@ async fn n024_challenges_of_the_origin_pass_unmodified() {
     ])
     .await;
     let gateway = Gateway::reverse(&origin, &clock).start().await;
-    let client = gateway.anonymous().authorization("Digest x");
+    let credentials = "Digest  username=\"a\",nc=00000001 , uri=\"/x\"";
+    let client = gateway.anonymous().authorization(credentials);
     let refused = client.get("/x").await;
+    assert_eq!(origin.last().field("authorization"), Some(credentials));
     assert_eq!((refused.status, refused.fields_named("www-authenticate")), (401, lines.to_vec()));
     assert_eq!((refused.field("proxy-authenticate"), refused.stored()), (None, false));
     let admitted = client.get("/x").await;

@@ -27,7 +27,7 @@ async fn proxy() -> (Clock, Origin, Gateway) {
 
 /// RFC 9110 section 11.7.1: one field line a challenge, the strongest first, and a text that says what to do.
 #[tokio::test]
-async fn n027_a_407_offers_every_scheme_strongest_first_and_keeps_the_connection() {
+async fn n004_n027_a_407_offers_every_scheme_strongest_first_and_keeps_the_connection() {
     let clock = test_clock();
     let origin = Origin::serving(|_| reply(200).body("a")).await;
     let gateway =
@@ -280,7 +280,7 @@ async fn t61_sixty_requests_for_a_challenge_on_one_connection_are_answered() {
 
 /// RFC 9110 section 11.7.2: consumed here; Authorization goes on as it came (section 11.6.2).
 #[tokio::test]
-async fn n012_proxy_authorization_stays_here_and_authorization_goes_on_unmodified() {
+async fn n012_n029_proxy_authorization_stays_here_and_authorization_goes_on_unmodified() {
     let (_clock, origin, gateway) = proxy().await;
     let odd = "Custom  a=\"b\" , c";
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
@@ -308,7 +308,7 @@ async fn x012_the_absolute_form_wins_over_host() {
 
 /// RFC 9110 section 7.6.3: both ways; a request that was here before goes no further (section 7.6).
 #[tokio::test]
-async fn x001_via_names_this_hop_both_ways_and_betrays_a_loop() {
+async fn x001_x002_via_names_this_hop_both_ways_and_betrays_a_loop() {
     let (_clock, origin, gateway) = proxy().await;
     let answer = gateway.client("alice").with("via", "1.0 earlier").get("/x").await;
     assert!(answer.field("via").is_some_and(|via| via.starts_with("1.1 vouchsafe")), "{:?}", answer.fields);

@@ -193,6 +193,25 @@ async fn an_access_log_line_has_every_field_and_no_secret() {
     }
 }
 
+/// RFC 7616 section 3.4: that a digest was wrong is told, and nothing that was typed.
+#[tokio::test]
+async fn n150_a_wrong_digest_is_logged_without_what_was_typed() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).body("a")).await;
+    let gateway = Gateway::forward(&clock).origin(&origin).start().await;
+    let wrong = gateway.digest_challenge().await.credentials("alice", "GET", &origin.url("/x")).password("typed-secret");
+    let (response, value) = (wrong.response(), wrong.value());
+    assert_eq!(gateway.anonymous().with("proxy-authorization", &value).get("/x").await.status, 407);
+    let lines = gateway.log_lines(2).await;
+    let line = &lines[1];
+    let auth = (&line["auth"]["scheme"], &line["auth"]["outcome"], &line["principal"]);
+    assert_eq!(auth, (&"digest".into(), &"wrong-password".into(), &().into()), "{line}");
+    let text = gateway.log_text();
+    for secret in ["typed-secret", "alice", response.as_str()] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
 /// Probes and the token.
 #[tokio::test]
 async fn health_is_open_and_everything_else_needs_the_token_where_there_is_one() {

@@ -173,3 +173,15 @@ fn n092_engine_and_oracle_agree_on_what_a_304_selects() {
         }
     }
 }
+
+/// RFC 9111 section 4.2: the zone that the machine is in has no say. The tests above once more, elsewhere.
+#[test]
+fn n071_the_local_time_zone_changes_no_age() {
+    let again = ["engine_and_oracle_agree_on_every_pair", "n075_age_never_decreases_while_time_goes_on"];
+    for zone in ["Pacific/Kiritimati", "XXX+9:30"] {
+        let mut elsewhere = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = elsewhere.arg("--exact").args(again).env("TZ", zone).env("PAIRS", "2000").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("2 passed"), "{zone}: {text}");
+    }
+}

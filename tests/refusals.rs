@@ -73,7 +73,7 @@ async fn n122_trace_is_not_allowed() {
 
 /// RFC 9112 sections 2.2, 3.2 and 5; RFC 9110 sections 4.2.4 and 7.6.1: what is ambiguous is refused.
 #[tokio::test]
-async fn x011_ambiguous_requests_get_400() {
+async fn x011_x013_x014_x017_ambiguous_requests_get_400() {
     let (_clock, origin, gateway) = proxy().await;
     let url = origin.url("/x");
     let proxy_authorization = format!("proxy-authorization: {}", basic("alice", "alice-secret"));
@@ -186,5 +186,32 @@ async fn d26_the_gateway_never_connects_to_itself() {
             let tunnel = client.connect(&format!("{host}:{port}")).await.err().map(|answer| answer.status);
             assert_eq!(tunnel, Some(403), "{host}:{port}");
         }
+    }
+}
+
+/// RFC 9211 section 2, RFC 9209 section 2.3: a refusal comes out of no cache, says of what kind it is, and names nothing of
+/// what is configured here.
+#[tokio::test]
+async fn x022_x025_a_refusal_tells_its_kind_and_nothing_of_the_inside() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "public, max-age=60").body("a")).await;
+    let rules =
+        "[[access]]\nname = \"inner-rule\"\nallow = false\nusers = [\"carol\"]\n[[access]]\nname = \"rest\"\nallow = true\n";
+    let gateway = Gateway::forward(&clock).origin(&origin).append(rules).start().await;
+    assert!(gateway.client("alice").get("/x").await.field("cache-status").is_some());
+    for (client, method, status, kind) in [
+        (gateway.client("carol"), "GET", 403, Some("http_request_denied")),
+        (gateway.anonymous(), "GET", 407, None),
+        (gateway.client("alice"), "TRACE", 405, Some("http_request_error")),
+    ] {
+        let answer = client.request(method, "/x").send().await;
+        assert_eq!(
+            (answer.status, answer.field("cache-status"), answer.proxy_error()),
+            (status, None, kind),
+            "{:?}",
+            answer.fields
+        );
+        let all = format!("{:?} {}", answer.fields, answer.text());
+        assert!(!all.contains("inner-rule") && !all.contains("edge"), "{all}");
     }
 }

@@ -240,7 +240,7 @@ fn context(request: &HeaderMap) -> Context<'_> {
 }
 
 #[test]
-fn n003_n027_n031_n032_a_challenge_carries_a_field_line_for_each_scheme() {
+fn n001_n003_n027_n031_n032_a_challenge_carries_a_field_line_for_each_scheme() {
     let request = fields(&[]);
     let challenges = || vec![HeaderValue::from_static("Digest realm=\"v\""), HeaderValue::from_static("Basic realm=\"v\"")];
     for (is_proxy, status, name) in [(true, 407, "proxy-authenticate"), (false, 401, "www-authenticate")] {

@@ -70,7 +70,7 @@ mod tests {
     use crate::target::{Host, Scheme};
 
     #[test]
-    fn n094_unsafe_and_unknown_methods_invalidate_on_success_only() {
+    fn n094_x034_unsafe_and_unknown_methods_invalidate_on_success_only() {
         for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PURGE", "get"] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert!(invalidates(&method, StatusCode::OK) && invalidates(&method, StatusCode::FOUND), "{method}");

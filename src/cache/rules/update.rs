@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn n046_every_field_of_the_304_replaces_but_those_of_the_stored_form() {
+    fn n046_n047_every_field_of_the_304_replaces_but_those_of_the_stored_form() {
         let stored = fields(&[
             ("a", "1"),
             ("link", "x"),

@@ -9,6 +9,8 @@
 //! - A 304 without any validator confirms the response that the condition was made from, although
 //!   that response has one (RFC 9111 section 4.3.4 says so only of a response without): origins leave
 //!   `ETag` out against RFC 9110 section 15.4.5, and the condition named one response alone.
+//! - A request for a range is validated like any other, with `If-None-Match` or `If-Modified-Since`: neither
+//!   `If-Unmodified-Since` nor `If-Range` is made of a stored `Last-Modified` (two MAYs of RFC 9111 section 4.3.1).
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

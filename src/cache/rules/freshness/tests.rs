@@ -1,6 +1,6 @@
 use super::LifetimeSource::{Expires, Heuristic, MaxAge, SMaxage};
 use super::*;
-use crate::cache::tests::{DATE, Lines, at, fields, secs};
+use crate::cache::tests::{DATE, Lines, at, entry, fields, secs};
 
 fn answered<T>(status: u16, response: Lines<'_>, credentialed: bool, question: impl FnOnce(&Answered<'_>) -> T) -> T {
     let fields = fields(response);
@@ -143,4 +143,12 @@ fn x026_expires_does_not_count_where_a_targeted_field_decides() {
     };
     assert_eq!(decided(true), None);
     assert!(decided(false).is_some());
+}
+
+#[test]
+fn n072_expires_ends_freshness_on_its_second_and_not_after() {
+    let minute_later = ("expires", "Fri, 15 Jan 2027 08:01:00 GMT");
+    let head = entry(&[], &[DATE, minute_later, ("etag", "\"a\"")]);
+    let tick = std::time::Duration::from_nanos(1);
+    assert_eq!((head.fresh_for(at(60) - tick), head.fresh_for(at(60))), (tick, secs(0)));
 }

@@ -169,6 +169,24 @@ fn n040_n005_n054_a_credentialed_response_needs_a_permitting_directive() {
 }
 
 #[test]
+fn n112_public_allows_what_nothing_else_forbids() {
+    for (request, status, value, expected) in [
+        (&[][..], 302, "unknown", Err(NotStored::NotCacheable)),
+        (&[], 302, "public", Ok(None)),
+        (&[ALICE], 200, "unknown", Err(NotStored::NoPermit)),
+        (&[ALICE], 200, "public", Ok(Some(Public))),
+        (&[], 200, "public, no-store", Err(NotStored::NoStore)),
+        (&[ALICE], 200, "no-store, public", Err(NotStored::NoStore)),
+        (&[], 200, "public, private", Err(NotStored::Private)),
+        (&[ALICE], 200, "private, public", Err(NotStored::Private)),
+        (&[], 401, "public, max-age=60", Err(NotStored::Status)),
+        (&[("cache-control", "no-store")], 200, "public", Err(NotStored::RequestNoStore)),
+    ] {
+        assert_eq!(judge(request, status, &cc(value)), expected, "{request:?} {status} {value}");
+    }
+}
+
+#[test]
 fn t09_an_empty_authorization_is_one() {
     assert_eq!(judge(&[("authorization", "")], 200, &cc("max-age=60")), Err(NotStored::NoPermit));
 }

@@ -2,6 +2,8 @@
 //!
 //! RFC 9111 section 4: a response may answer several requests where it may be reused for each. RFC 9211 section 2.6.
 
+use std::time::{Duration, Instant};
+
 use http::Response;
 use tokio::time::timeout_at;
 
@@ -36,8 +38,34 @@ enum Next {
     Go(FollowerOutcome),
 }
 
+/// How long a request still waits.
+struct Patience {
+    wait: Duration,
+    deadline: Instant,
+    regroupings: usize,
+}
+
+impl Patience {
+    fn new(wait: Duration, now: Instant) -> Self {
+        Self { wait, deadline: now + wait, regroupings: 0 }
+    }
+
+    /// Does it wait once more after this? A response that was for others is a sign of life, and the next one has its full
+    /// time, a bounded number of times; a leader's failure gives nobody more.
+    fn waits_again(&mut self, outcome: FollowerOutcome, now: Instant) -> bool {
+        match outcome {
+            FollowerOutcome::Regrouped => {
+                (self.deadline, self.regroupings) = (now + self.wait, self.regroupings + 1);
+                self.regroupings <= MOST_REGROUPINGS
+            }
+            FollowerOutcome::HandedOver => true,
+            FollowerOutcome::Released | FollowerOutcome::Shared | FollowerOutcome::TimedOut => false,
+        }
+    }
+}
+
 impl Gateway {
-    /// Waits, at most `collapse_wait` in all, for the response that an equal request is fetching.
+    /// Waits, at most `collapse_wait` for a response head, for the response that an equal request is fetching.
     ///
     /// Each follower takes the whole reuse decision for itself. Whom the response is not for goes on at once, in parallel with
     /// all others, with its own credentials.
@@ -45,8 +73,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     pub(super) async fn board(&self, exchange: &mut Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: Decision) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
-        let deadline = Clock::instant() + self.settings.cache.collapse_wait;
-        let mut regroupings = 0;
+        let mut patience = Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
@@ -57,7 +84,7 @@ impl Gateway {
                 Role::Follower(flight) => flight,
             };
             let waiting = self.observer.metrics().waiting();
-            let outcome = timeout_at(deadline.into(), flight.outcome()).await;
+            let outcome = timeout_at(patience.deadline.into(), flight.outcome()).await;
             drop(waiting);
             exchange.now = self.clock.now();
             exchange.has_waited = true;
@@ -71,15 +98,13 @@ impl Gateway {
                     return Boarded::Answered(response);
                 }
                 Next::Join(other, outcome) => {
-                    regroupings += usize::from(outcome == FollowerOutcome::Regrouped);
                     group = other;
                     outcome
                 }
                 Next::Go(outcome) => outcome,
             };
             self.observer.metrics().follower(outcome);
-            let is_going = !matches!(outcome, FollowerOutcome::Regrouped | FollowerOutcome::HandedOver);
-            if is_going || regroupings > MOST_REGROUPINGS {
+            if !patience.waits_again(outcome, Clock::instant()) {
                 // What is stored may be another response by now.
                 return Boarded::Goes(self.look_up(exchange, key, way));
             }
@@ -226,5 +251,27 @@ impl Gateway {
         let via = self.pseudonym.via(http::Version::HTTP_11);
         let asked = reply::Asked { now: *response_time, ..exchange.reply_asked(&via) };
         reply::stored(chosen, Shown::Validated { is_aged: *is_aged }, &asked, status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise an origin that takes more than half of the wait would be asked once by everybody whom `Vary` tells apart.
+    #[test]
+    fn each_response_head_is_waited_for_in_full_and_a_failure_gives_no_more_time() {
+        let (start, wait) = (Clock::instant(), Duration::from_secs(1));
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut patience = Patience::new(wait, start);
+        assert!(patience.waits_again(FollowerOutcome::HandedOver, at(600)));
+        assert_eq!(patience.deadline, at(1_000));
+        assert!(patience.waits_again(FollowerOutcome::Regrouped, at(900)));
+        assert_eq!(patience.deadline, at(1_900));
+        for outcome in [FollowerOutcome::Released, FollowerOutcome::Shared, FollowerOutcome::TimedOut] {
+            assert!(!patience.waits_again(outcome, at(950)), "{outcome:?}");
+        }
+        let again: Vec<bool> = (0..3).map(|_| patience.waits_again(FollowerOutcome::Regrouped, at(1_000))).collect();
+        assert_eq!(again, [true, true, false]);
     }
 }

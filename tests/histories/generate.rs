@@ -1,7 +1,7 @@
 //! Histories in which things happen that chance alone would seldom bring together.
 
 use crate::random::Random;
-use crate::step::{History, Lines, Manner, Operator, Reply, Request, SECOND, Step};
+use crate::step::{History, Lines, Manner, Operator, Reply, Request, SECOND, Step, line};
 
 const FLAGS: [&str; 21] = [
     "public",
@@ -53,7 +53,30 @@ pub(crate) fn history(random: &mut Random) -> History {
         };
         steps.push(step);
     }
+    if random.one_in(4) {
+        let requests = steps.iter_mut().filter_map(|step| if let Step::Request(request) = step { Some(request) } else { None });
+        requests.for_each(|request| diversify(random, request));
+    }
     History { operator, steps }
+}
+
+/// Makes the request one of those between which the origin chooses: chance alone seldom stores several variants.
+fn diversify(random: &mut Random, request: &mut Request) {
+    if !random.one_in(5) {
+        request.path = 0;
+        request.fields.retain(|(name, _)| *name == "cache-control");
+    }
+    request.fields.retain(|(name, _)| *name != "x-v");
+    if !random.one_in(6) {
+        request.fields.push(("x-v", random.pick(&["1", "2", "3"]).to_owned()));
+    }
+    let reply = &mut request.reply;
+    reply.is_changed &= random.one_in(3);
+    reply.has_tag |= !random.one_in(4);
+    if request.method == "GET" && !line(&reply.fields, "vary").is_some_and(|_| random.one_in(3)) {
+        reply.fields.retain(|(name, _)| *name != "vary");
+        reply.fields.push(("vary", "x-v".to_owned()));
+    }
 }
 
 fn wait(random: &mut Random) -> i64 {

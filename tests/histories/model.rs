@@ -6,7 +6,7 @@
 use crate::engine::{Given, How};
 use crate::known::Known;
 use crate::origin::{Answer, Exchange, content, parse_range, tag};
-use crate::reading::{Directives, has, varies};
+use crate::reading::{Directives, has, varies, vary};
 use crate::step::{Operator, PATHS, Request, is_credentialed, line};
 
 #[path = "learning.rs"]
@@ -135,8 +135,9 @@ impl Model {
         let (asked_for, named, own) =
             (line(&last.sent, "if-none-match"), line(&answer.fields, "etag"), line(&known.fields, "etag"));
         let is_one_of = asked_for.is_some_and(|tags| tags.split(", ").any(|tag| Some(tag) == own));
-        // Deviation: nothing is offered to, or of, somebody with credentials.
-        let is_anybodys = !known.is_credentialed && !is_credentialed(request.path, &request.fields);
+        // Deviation: nothing is offered to, or of, somebody with credentials, nor what varies on them.
+        let tells_who = vary(&known.fields).iter().any(|name| ["authorization", "cookie"].contains(&name.as_str()));
+        let is_anybodys = !known.is_credentialed && !tells_who && !is_credentialed(request.path, &request.fields);
         // Deviation: without a tag a 304 selects the only one that was offered.
         let is_named = named == own || named.is_none() && asked_for == own;
         if is_selected && !(is_one_of && is_named && is_anybodys) {

@@ -174,9 +174,9 @@ async fn a_client_that_ends_its_half_gets_its_answer() {
     assert!(support::within("the other end", wire.rest()).await.is_empty());
 }
 
-/// RFC 9112 section 9.3: persistent by default, closed when asked.
+/// RFC 9112 section 9.3: persistent by default, closed when asked and after HTTP/1.0.
 #[tokio::test]
-async fn connections_are_kept_and_closed_as_asked() {
+async fn x018_connections_are_kept_and_closed_as_asked() {
     let clock = test_clock();
     let origin = Origin::serving(|_| reply(200).body("a")).await;
     let gateway = Gateway::reverse(&origin, &clock).start().await;

@@ -342,3 +342,44 @@ async fn n086_a_stale_part_is_validated_for_its_own_range() {
     assert!(ask(&gateway, "0-4").await.hit());
     assert_eq!(origin.count(), 2);
 }
+
+/// RFC 9111 section 3.3: a stale part answers for what lies inside while the origin is asked about the whole; whoever wants
+/// the whole waits for the origin, and the tag of the part is not asked about for them.
+#[tokio::test]
+async fn n050_x029_a_stale_part_answers_inside_itself_and_nobody_gets_it_for_the_whole() {
+    let says = "max-age=10, stale-while-revalidate=60";
+    for is_confirmed in [true, false] {
+        let clock = test_clock();
+        let origin = Origin::serving(move |request| match (request.field("range"), request.field("if-none-match")) {
+            (Some(_), _) => reply(206)
+                .field("cache-control", says)
+                .field("etag", "\"v1\"")
+                .field("content-range", "bytes 0-4/10")
+                .body("01234"),
+            (None, Some("\"v1\"")) if is_confirmed => reply(304).field("cache-control", says).field("etag", "\"v1\""),
+            (None, _) => reply(200).field("cache-control", says).field("etag", "\"v1\"").body("0123456789"),
+        })
+        .await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        let ranged = || gateway.anonymous().with("range", "bytes=1-2").get("/x");
+        gateway.anonymous().with("range", "bytes=0-4").get("/x").await;
+        clock.advance(support::secs(20));
+        let stale = ranged().await;
+        assert_eq!((stale.status, stale.text().as_str(), stale.detail()), (206, "12", Some("stale-while-revalidate")));
+        let outcome = if is_confirmed { "not-modified" } else { "replaced" };
+        gateway.metric_is("vouchsafe_validations_total", &[("outcome", outcome)], 1.0).await;
+        let asked = origin.last();
+        assert_eq!((asked.field("range"), asked.field("if-none-match")), (None, Some("\"v1\"")));
+        support::eventually("a fresh part", || async {
+            let answer = ranged().await;
+            assert_eq!((answer.status, answer.text().as_str()), (206, "12"), "{}", answer.cache_status());
+            if answer.hit() && answer.detail() != Some("stale-while-revalidate") { Ok(()) } else { Err(answer.cache_status()) }
+        })
+        .await;
+        let whole = gateway.anonymous().get("/x").await;
+        assert_eq!((whole.status, whole.text().as_str(), whole.hit()), (200, "0123456789", !is_confirmed));
+        let asked = origin.last();
+        assert!(!is_confirmed || asked.field("if-none-match").is_none(), "{:?}", asked.field("if-none-match"));
+        assert_eq!(origin.count(), if is_confirmed { 3 } else { 2 });
+    }
+}

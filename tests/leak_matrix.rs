@@ -18,15 +18,14 @@ mod support;
 
 #[path = "leak_matrix/axes.rs"]
 mod axes;
-#[path = "leak_matrix/expectation.rs"]
-mod expectation;
 #[path = "leak_matrix/origin.rs"]
 mod origin;
 #[path = "leak_matrix/runner.rs"]
 mod runner;
 
-use axes::{Case, Kind};
+use axes::Case;
 use runner::{Mode, run, spellings_of};
+use vouchsafe::cli::leak_test::spellings::Kind;
 
 /// RFC 9111 section 3.5, for a gateway in front of its origin.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

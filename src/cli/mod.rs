@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod leak_test;
 mod log;
 pub mod serve;
 pub mod user;
@@ -40,6 +41,8 @@ enum Command {
     User(user::UserArgs),
     /// Show the authorization rules with real requests, on free ports of loopback
     Demo(demo::DemoArgs),
+    /// Find out whether a cache hands out what was made for somebody else
+    LeakTest(leak_test::LeakTestArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::LeakTest(args)) => leak_test::run(&args),
     }
 }
 

@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use vouchsafe::cli::leak_test::model::{Expectation, Question, expect};
+use vouchsafe::cli::leak_test::spellings::{Kind, SPELLINGS};
 use vouchsafe::clock::Clock;
 
-use crate::axes::{Case, Kind, MOMENTS, SPELLINGS};
-use crate::expectation::{Expectation, Question, expect};
+use crate::axes::{Case, MOMENTS};
 use crate::origin::{Ledger, label, maker, marking, tag_of};
 use crate::support::{Answer, Client, Gateway, Origin, SeenRequest, secs, test_clock};
 
@@ -170,6 +171,7 @@ impl Tally {
             asked_with: &asked_with,
             query: target.split_once('?').map_or("", |(_, query)| query),
             seconds_later: MOMENTS[case.moment],
+            is_credential,
         });
         let told = |what: &str| format!("{what}: {}: {} {:?}", case.title(), answer.cache_status(), answer.text());
         let Some((made_for, hit)) = maker(&answer.text()).filter(|_| answer.status == 200) else {
@@ -256,6 +258,15 @@ impl Tally {
         for (at, (lines, why)) in REFUSED_ON_PURPOSE.iter().enumerate() {
             assert!(refused[at] > 0, "{lines:?} ({why}) is listed as refused on purpose, yet was reused");
         }
+    }
+}
+
+/// Section 3.5 speaks of Authorization; [`CREDENTIALS`] adds a field and a cookie. Presence counts.
+fn is_credential(name: &str, value: &str) -> bool {
+    match name.to_ascii_lowercase().as_str() {
+        "authorization" | "x-api-key" => true,
+        "cookie" => value.split(';').any(|pair| pair.trim().starts_with("sid=")),
+        _ => false,
     }
 }
 

@@ -4,16 +4,30 @@
 //! made twice to go unseen.
 
 /// A response that was asked for once, and is now asked for again.
+#[derive(Clone, Debug)]
 pub struct Question<'a> {
+    /// The lines of `Cache-Control`.
     pub cache_control: &'a [&'a str],
     /// `Expires`, in seconds after `Date`.
     pub expires: Option<u64>,
+    /// The one field that `Vary` names.
     pub vary: Option<&'a str>,
+    /// The fields of the request that was answered by the origin.
     pub filled_with: &'a [(&'a str, &'a str)],
+    /// The fields of the request that comes later.
     pub asked_with: &'a [(&'a str, &'a str)],
     /// The query, which is the same for both.
     pub query: &'a str,
+    /// How old the response is.
     pub seconds_later: u64,
+    /// Whether a field, by name and value, is a credential.
+    pub is_credential: fn(&str, &str) -> bool,
+}
+
+/// What RFC 9111 section 3.5 itself calls one: Authorization, whatever it says.
+#[must_use]
+pub fn is_authorization(name: &str, _value: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
 }
 
 /// What must be done with the second request. The stored response has an entity tag.
@@ -29,6 +43,10 @@ pub enum Expectation {
     Validated,
 }
 
+/// Reads the rules for one question.
+///
+/// Source: RFC 9111 sections 3, 3.5, 4, 4.1, 4.2 and 5.2.2; RFC 5861 section 3; RFC 6750 section 2.3.
+#[must_use]
 pub fn expect(question: &Question<'_>) -> Expectation {
     let readings = readings(question.cache_control);
     let some = |name: &str| readings.iter().any(|reading| reading.iter().any(|member| member.name == name));
@@ -46,21 +64,20 @@ pub fn expect(question: &Question<'_>) -> Expectation {
     // Section 3.5: "a shared cache MUST NOT use a cached response to a request with an Authorization header field to
     // satisfy any subsequent request unless the response contains a Cache-Control field with a response directive that
     // allows it to be stored by a shared cache".
-    if has_credentials(question.filled_with) && !readings.iter().all(|reading| permits(reading)) {
+    if question.is_credentialed(question.filled_with) && !readings.iter().all(|reading| permits(reading)) {
         return Expectation::Origin;
     }
     // Section 4.1: "the cache MUST NOT use that stored response without revalidation unless all the presented request
     // header fields nominated by that Vary field value match those fields in the original request".
-    if question.vary.is_some_and(|name| value_of(question.filled_with, name) != value_of(question.asked_with, name)) {
+    if question.is_other_variant() {
         // Section 4.3.1 lets the origin be asked whether the stored one is the one; never about people.
-        let is_of_somebody = has_credentials(question.filled_with) || has_credentials(question.asked_with);
+        let is_of_somebody = question.is_credentialed(question.filled_with) || question.is_credentialed(question.asked_with);
         let is_about_people = question.vary.is_some_and(|name| !name.to_ascii_lowercase().starts_with("accept-"));
         return if is_of_somebody || is_about_people { Expectation::Origin } else { Expectation::Validated };
     }
     // Section 5.2.2.4: no-cache without argument "MUST NOT be used to satisfy any other request without forwarding it for
     // validation and receiving a successful response".
-    let needs_validation =
-        readings.iter().any(|reading| reading.iter().any(|member| member.name == "no-cache" && !member.is_limited()));
+    let needs_validation = is_never_fresh(question.cache_control);
     // Section 4.2: "a fresh response is one whose age has not yet exceeded its freshness lifetime".
     let lifetime = readings.iter().map(|reading| lifetime(reading, question.expires)).min().unwrap_or(0);
     if !needs_validation && question.seconds_later < lifetime {
@@ -101,13 +118,37 @@ fn seconds(reading: &[Member], name: &str) -> Option<Option<u64>> {
     Some(if stated.contains(&None) { None } else { first })
 }
 
-/// Section 3.5 speaks of Authorization; the configuration of the matrix adds a field and a cookie. Presence counts.
-fn has_credentials(fields: &[(&str, &str)]) -> bool {
-    fields.iter().any(|(name, value)| match name.to_ascii_lowercase().as_str() {
-        "authorization" | "x-api-key" => true,
-        "cookie" => value.split(';').any(|pair| pair.trim().starts_with("sid=")),
-        _ => false,
-    })
+impl Question<'_> {
+    /// Whether `Vary` tells the two requests apart (section 4.1).
+    #[must_use]
+    pub fn is_other_variant(&self) -> bool {
+        self.vary.is_some_and(|name| value_of(self.filled_with, name) != value_of(self.asked_with, name))
+    }
+
+    /// Presence counts.
+    fn is_credentialed(&self, fields: &[(&str, &str)]) -> bool {
+        fields.iter().any(|(name, value)| (self.is_credential)(name, value))
+    }
+}
+
+/// Whether the response asks that the origin judges every use, or every use once it is stale: `no-cache`, `s-maxage` and
+/// `must-revalidate` do (sections 3.5 and 5.2.2.4), `public` alone does not.
+#[must_use]
+pub fn is_judged_by_origin(cache_control: &[&str]) -> bool {
+    let judged = ["no-cache", "s-maxage", "must-revalidate"];
+    readings(cache_control).iter().flatten().any(|member| judged.contains(&member.name.as_str()))
+}
+
+/// Whether `no-cache` without argument forbids every use that the origin did not confirm (section 5.2.2.4).
+#[must_use]
+pub fn is_never_fresh(cache_control: &[&str]) -> bool {
+    readings(cache_control).iter().flatten().any(|member| member.name == "no-cache" && !member.is_limited())
+}
+
+/// Whether a lifetime is stated, even by a number that is none; else a cache may make one up (section 4.2.2).
+#[must_use]
+pub fn states_lifetime(cache_control: &[&str]) -> bool {
+    readings(cache_control).iter().flatten().any(|member| matches!(member.name.as_str(), "s-maxage" | "max-age"))
 }
 
 fn value_of<'a>(fields: &[(&str, &'a str)], name: &str) -> Option<&'a str> {

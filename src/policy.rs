@@ -74,6 +74,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         matches: _,
         bypass,
         authorization,
+        partition,
         anonymous_entries,
         credentials,
         set_cookie,
@@ -91,7 +92,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         ignore_request_cache_control,
     } = policy;
     let mut hash = DefaultHasher::new();
-    (bypass, authorization.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
+    (bypass, authorization.as_str(), partition.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
     (&credentials.query, &credentials.cookies).hash(&mut hash);
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
     (default_ttl, heuristic, min_ttl, max_ttl).hash(&mut hash);
@@ -156,7 +157,7 @@ fn path_rank(path: &PathPattern) -> (usize, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::{Credentials, PolicyAuthorization};
+    use crate::config::settings::{Credentials, PartitionBy, PolicyAuthorization};
     use crate::target::{Host, Scheme};
 
     fn target(url: &str) -> Target {
@@ -239,6 +240,8 @@ mod tests {
         let changed = [
             Policy { bypass: true, ..base.clone() },
             Policy { authorization: PolicyAuthorization::Never, ..base.clone() },
+            Policy { partition: PartitionBy::Credential, ..base.clone() },
+            Policy { partition: PartitionBy::Principal, ..base.clone() },
             Policy { anonymous_entries: crate::config::settings::AnonymousEntries::Bypass, ..base.clone() },
             Policy { credentials: Credentials { query: Vec::new(), ..Credentials::default() }, ..base.clone() },
             Policy { credentials: Credentials { headers: vec![http::header::FROM], ..Credentials::default() }, ..base.clone() },

@@ -192,7 +192,6 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
         ("[[access]]\nname = \"a\"\nallow = true\ngroups = []", "access[0].groups: not in this version; leave it out"),
     ];
     let policy = [
-        ("partition = \"principal\"", "partition: not in this version; expected \"none\", found \"principal\""),
         ("query = { keep = [\"a\"] }", "query: not in this version; expected \"all\", found a table"),
         ("match = { content_types = [] }", "match.content_types: not in this version; leave it out"),
         ("match = { statuses = [200] }", "match.statuses: not in this version; leave it out"),
@@ -206,7 +205,7 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
     }
     let found = mistakes(&format!("{LISTENER}proxy_protocol = true"));
     assert_eq!(found, "v.toml:6:18: listener[0].proxy_protocol: not in this version; expected false, found true");
-    let accepted = "proxy_protocol = false\n[forward]\nparent_authorization = \"none\"\n[[policy]]\nname = \"p\"\npartition = \"none\"\n\
+    let accepted = "proxy_protocol = false\n[forward]\nparent_authorization = \"none\"\n[[policy]]\nname = \"p\"\n\
          query = \"all\"\nshare_validations = false\n";
     assert_eq!(below(accepted), "");
 }
@@ -237,6 +236,25 @@ fn an_open_proxy_is_refused() {
         mistakes(&LISTENER.replace("127.0.0.1:0", "0.0.0.0:3128")),
         "v.toml:1:1: listener[0]: expected auth, a loopback address, or networks in every [[access]] rule that allows, \
          found an open proxy on 0.0.0.0:3128"
+    );
+}
+
+/// Where nobody is asked for a name, all are nobody.
+#[test]
+fn a_partition_by_principal_needs_a_listener_that_asks() {
+    let policy = |value: &str| format!("[[policy]]\nname = \"p\"\npartition = \"{value}\"\n");
+    assert_eq!(
+        mistakes(&format!("{LISTENER}{}", policy("principal"))),
+        "v.toml:1:1: listener[0]: expected a listener that asks for credentials because policy \"p\" has partition = \"principal\", \
+         found auth = \"none\"; set auth, or partition = \"credential\""
+    );
+    let asks = LISTENER.replace("\"none\"", "\"proxy\"").replace("\"l\"", "\"asks\"");
+    let users = "[auth.basic]\nhtpasswd = \"users.htpasswd\"\n";
+    assert_eq!(mistakes(&format!("{LISTENER}{asks}{users}{}", policy("principal"))), "");
+    assert_eq!(mistakes(&format!("{LISTENER}{}", policy("credential"))), "");
+    assert_eq!(
+        mistakes(&format!("{LISTENER}{}", policy("user"))),
+        "v.toml:8:13: policy[0].partition: expected \"none\" or \"credential\" or \"principal\", found \"user\""
     );
 }
 
@@ -449,6 +467,7 @@ cache
   memory 256MiB, largest body 64MiB, wait for equal requests 1s
   policy default for the rest
     authorization standard
+    partition     none: whatever is permitted answers everybody
     anonymous     reuse
     set-cookie    refuse
     credentials   Authorization; query access_token

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::entry::Head;
 use super::key::{CacheKey, StoredKey};
 use super::lookup::{Asked, Chosen};
+use super::rules::partition::Partition;
 use super::rules::{reuse, vary};
 use super::store::Transfer;
 use super::store::transfer::TransferReader;
@@ -40,7 +41,7 @@ pub struct Flights {
 /// A group that is not waited for, and since when.
 type Unshared = (u128, SystemTime);
 
-/// Who flies together: a key, or the requests of a key that its variants tell apart, or those that one validation serves.
+/// Who flies together: a partition's requests for a key, or the requests of a key that its variants tell apart, or those that one validation serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
     hash: u128,
@@ -84,6 +85,8 @@ pub struct Arriving {
     pub vary_names: Vec<HeaderName>,
     /// Fingerprint of those fields in the leader's request.
     pub variant: u128,
+    /// Among whose requests it is shared.
+    pub partition: Partition,
     /// The content.
     pub transfer: Arc<Transfer>,
     /// Its length, if the origin stated it.
@@ -196,10 +199,11 @@ impl Flights {
 }
 
 impl Group {
-    /// All requests for a key.
+    /// All requests of a partition for a key.
     #[must_use]
-    pub fn of_key(key: &CacheKey<'_>, credentialed: bool) -> Self {
-        Self { hash: key.hash(), credentialed }
+    pub fn of_key(key: &CacheKey<'_>, partition: Partition, credentialed: bool) -> Self {
+        // Keyed hashes made for different purposes: no two pairs of them are likely to meet.
+        Self { hash: key.hash() ^ partition.number(), credentialed }
     }
 
     /// Those requests for a key whose fields of these names are like this one's.
@@ -319,6 +323,9 @@ impl Arriving {
     /// Source: RFC 9111 section 4.
     #[must_use]
     pub fn worth(&self, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Worth {
+        if self.partition != asked.partition {
+            return Worth::Nothing;
+        }
         let wanted = vary::fingerprint(keyed, &self.vary_names, asked.fields, policy.settings.vary_normalise);
         if wanted != self.variant {
             return Worth::OtherVariant;

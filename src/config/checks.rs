@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use super::mistakes::Source;
 use super::sections::{Draft, Placed};
-use super::settings::{AccessRule, Auth, AuthScheme, Listener, ListenerAuth, Mode, Settings, Upstream};
+use super::settings::{AccessRule, Auth, AuthScheme, Listener, ListenerAuth, Mode, PartitionBy, Policy, Settings, Upstream};
 use crate::target::Host;
 
 /// Checks the draft and makes it the settings; mistakes are recorded in the source.
@@ -32,6 +32,7 @@ pub(super) fn complete(source: &Source<'_>, draft: Draft) -> Settings {
             note(source, listener, "expected at least one [[route]] for a gateway, found none");
         }
     }
+    check_partitions(source, &listeners, &settings.policies);
     let admin = settings.admin.iter().map(|admin| admin.address);
     let own: Vec<SocketAddr> = listeners.iter().map(|listener| listener.value.address).chain(admin).collect();
     for upstream in &upstreams {
@@ -102,6 +103,21 @@ fn users_key(scheme: AuthScheme) -> &'static str {
         AuthScheme::Basic => "auth.basic.htpasswd",
         AuthScheme::Digest => "auth.digest.htdigest",
     }
+}
+
+/// Where nobody is asked who they are, everybody is one partition, and nothing is narrowed.
+fn check_partitions(source: &Source<'_>, listeners: &[Placed<Listener>], policies: &[Policy]) {
+    let Some(policy) = policies.iter().find(|policy| policy.partition == PartitionBy::Principal) else { return };
+    let Some(first) = listeners.first().filter(|_| listeners.iter().all(|listener| listener.value.auth == ListenerAuth::None))
+    else {
+        return;
+    };
+    let message = format!(
+        "expected a listener that asks for credentials because policy \"{}\" has partition = \"principal\", found auth = \"none\"; \
+         set auth, or partition = \"credential\"",
+        policy.name
+    );
+    note(source, first, &message);
 }
 
 /// Basic sends the password itself.

@@ -11,7 +11,8 @@ use std::fmt::{Display, Write as _};
 
 use super::quantities::{show_duration, show_size};
 use super::settings::{
-    AccessLogTarget, AccessRule, Auth, AuthScheme, Forward, Limits, Listener, ListenerAuth, Mode, Policy, PolicyMatch, Settings,
+    AccessLogTarget, AccessRule, Auth, AuthScheme, Forward, Limits, Listener, ListenerAuth, Mode, PartitionBy, Policy,
+    PolicyMatch, Settings,
 };
 use crate::cache::rules::canary::Share;
 
@@ -191,6 +192,14 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
         return;
     }
     page.detail("authorization", policy.authorization.as_str());
+    page.detail(
+        "partition",
+        match policy.partition {
+            PartitionBy::Nothing => "none: whatever is permitted answers everybody",
+            PartitionBy::Credential => "credential: a stored response answers requests with the credentials that filled it",
+            PartitionBy::Principal => "principal: a stored response answers the verified user who filled it",
+        },
+    );
     page.detail("anonymous", policy.anonymous_entries.as_str());
     page.detail("set-cookie", policy.set_cookie.as_str());
     let credentials = &policy.credentials;

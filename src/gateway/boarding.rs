@@ -123,12 +123,13 @@ impl Gateway {
         if !is_waiting || is_known || is_never_stored || !may_follow(&exchange.method, &exchange.fields, &exchange.directives) {
             return None;
         }
-        let all = Group::of_key(key, exchange.credentials.any);
+        let all = Group::of_key(key, exchange.partition, exchange.credentials.any);
         match decision {
             Decision::Forward(ForwardReason::UriMiss | ForwardReason::Miss) => Some(all),
             Decision::Forward(ForwardReason::VaryMiss) | Decision::Offer(_) => {
                 let slot = self.memory.find(key);
-                let names = slot.as_ref().and_then(|slot| slot.variants().first()).map(|stored| stored.vary_names());
+                let names =
+                    slot.as_ref().and_then(|slot| slot.variants_in(exchange.partition).next()).map(|stored| stored.vary_names());
                 Some(names.map_or(all, |names| all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise)))
             }
             Decision::Validate(chosen, WhyValidate::Stale | WhyValidate::NoCache) if settings.share_validations => {
@@ -187,7 +188,7 @@ impl Gateway {
                         .share(exchange, &arriving, decision)
                         .map_or(Next::Go(FollowerOutcome::Released), |response| Next::Answer(Box::new(response))),
                     Worth::OtherVariant => {
-                        let all = Group::of_key(key, exchange.credentials.any);
+                        let all = Group::of_key(key, exchange.partition, exchange.credentials.any);
                         let names = &arriving.vary_names;
                         let own = all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise);
                         Next::Join(own, FollowerOutcome::Regrouped)

@@ -21,12 +21,14 @@ use crate::cache::flights::Lead;
 use crate::cache::lookup;
 use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::partition::{Identity, Partition, class_of_one, credential_class, principal_hash};
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::vary;
 use crate::cache::store::Turn;
 use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
+use crate::hop::is_connection_scheme;
 use crate::policy::CompiledPolicy;
 use crate::reply::{self, CacheStatus};
 use crate::server::Connection;
@@ -56,6 +58,8 @@ pub(super) struct Exchange<'g> {
     pub(super) now: SystemTime,
     pub(super) directives: RequestDirectives,
     pub(super) credentials: RequestCredentials,
+    /// Among whose stored responses one is looked for.
+    pub(super) partition: Partition,
     /// The policy compares languages and codings by meaning.
     normalises: bool,
     /// Count of group invalidations when the request was sent to the origin.
@@ -110,6 +114,7 @@ impl<'g> Exchange<'g> {
             upgrade: None,
             now,
             credentials: RequestCredentials::default(),
+            partition: Partition::Common,
             normalises: false,
             born: 0,
             lead: None,
@@ -122,7 +127,8 @@ impl<'g> Exchange<'g> {
 
     /// What the look-up decides on.
     pub(super) fn asked(&self) -> lookup::Asked<'_> {
-        lookup::Asked { method: &self.method, fields: &self.fields, has_content: self.has_content, asker: self.asker() }
+        let (method, fields, partition) = (&self.method, &self.fields, self.partition);
+        lookup::Asked { method, fields, has_content: self.has_content, partition, asker: self.asker() }
     }
 
     /// What the reuse rules decide on.
@@ -160,11 +166,28 @@ impl<'g> Exchange<'g> {
         self.credentials = request_credentials(&self.fields, permit.target().query(), &policy.settings.credentials);
         // RFC 4559 section 6: the origin may know who asks from the connection alone.
         self.credentials.any |= self.connection.pins.is_used();
+        self.partition = Partition::of(policy.settings.partition, || self.identity(permit, policy));
         self.normalises = policy.settings.vary_normalise;
         if policy.settings.ignore_request_cache_control {
             self.directives = std::mem::take(&mut self.directives).only_binding();
         }
         self.record.credentialed = self.credentials.any;
+    }
+
+    /// Who asks, as keyed hashes.
+    ///
+    /// Source: RFC 9111 section 3.5, RFC 4559 section 6.
+    pub(super) fn identity(&self, permit: &Permit, policy: &CompiledPolicy) -> Identity {
+        let keyed = &self.gateway.keyed;
+        let is_bound =
+            self.connection.pins.is_used() || self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme);
+        let class = if is_bound {
+            class_of_one(keyed, self.record.id)
+        } else {
+            let query = permit.target().query().filter(|_| self.credentials.in_query);
+            credential_class(keyed, &self.fields, query, &policy.settings.credentials)
+        };
+        Identity { class, principal: principal_hash(keyed, permit.principal().name.as_deref()) }
     }
 
     pub(super) fn note_cache(&mut self, result: CacheResult, word: &'static str) {

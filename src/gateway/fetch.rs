@@ -228,12 +228,12 @@ impl Gateway {
         let lead = exchange.lead.take().filter(|_| part.is_none() && exchange.method == Method::GET);
         if let Some(lead) = lead.as_ref().filter(|_| !body.is_end_stream()) {
             let (head, vary_names, transfer) = (head.clone(), vary_names.clone(), Arc::clone(&transfer));
-            lead.arriving(Arriving { head, vary_names, variant, transfer, length });
+            lead.arriving(Arriving { head, vary_names, variant, partition: exchange.partition, transfer, length });
         }
-        self.flights.note_shared(Group::of_key(key, exchange.credentials.any));
+        self.flights.note_shared(Group::of_key(key, exchange.partition, exchange.credentials.any));
         let (memory, key, variants) = (Arc::clone(&self.memory), key.to_stored(), way.policy.settings.vary_limit);
-        let turn = exchange.turn.clone();
-        let fill = Fill { memory, key, variant, variants, vary_names, head, part, epoch, lead, turn };
+        let (turn, partition) = (exchange.turn.clone(), exchange.partition);
+        let fill = Fill { memory, key, variant, partition, variants, vary_names, head, part, epoch, lead, turn };
         if body.is_end_stream() {
             fill.commit(Vec::new());
             return Body::Empty;

@@ -13,6 +13,7 @@ use crate::cache::entry::Head;
 use crate::cache::flights::Lead;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::StoredPart;
+use crate::cache::rules::partition::Partition;
 use crate::cache::store::{Content, Memory, StoredResponse, Transfer, Turn};
 use crate::upstream::UpstreamBody;
 
@@ -25,6 +26,8 @@ pub(super) struct Fill {
     pub(super) part: Option<StoredPart>,
     pub(super) vary_names: Vec<HeaderName>,
     pub(super) variant: u128,
+    /// Among whose requests it is reused.
+    pub(super) partition: Partition,
     pub(super) variants: usize,
     pub(super) epoch: u64,
     /// Keeps others from asking in the background again while this response is on its way.
@@ -42,7 +45,7 @@ impl Fill {
         if self.part.is_some_and(|part| part.span.length() != content.length()) {
             return;
         }
-        let whole = StoredResponse::new(self.head, self.vary_names, self.variant, content);
+        let whole = StoredResponse::new(self.head, self.vary_names, self.variant, content).within(self.partition);
         let stored = match self.part {
             Some(part) => whole.incomplete(part),
             None => whole,

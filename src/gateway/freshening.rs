@@ -27,7 +27,8 @@ impl Gateway {
             return;
         }
         let Some(slot) = self.memory.find(key) else { return };
-        for stored in lookup::matching(&slot, &exchange.fields, &self.keyed, way.policy.settings.vary_normalise) {
+        let normalises = way.policy.settings.vary_normalise;
+        for stored in lookup::matching(&slot, exchange.partition, &exchange.fields, &self.keyed, normalises) {
             let becomes = confirm::by_head(stored, filler, status, answer, &way.policy);
             self.memory.settle(key.hash(), stored, becomes);
         }

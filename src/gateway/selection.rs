@@ -90,7 +90,8 @@ impl Gateway {
         let settings = &way.policy.settings;
         let names = selected.stored.vary_names().to_vec();
         let variant = vary::fingerprint(&self.keyed, &names, &exchange.fields, settings.vary_normalise);
-        let stored = StoredResponse::new(head.clone(), names, variant, selected.stored.content().clone());
+        let content = selected.stored.content().clone();
+        let stored = StoredResponse::new(head.clone(), names, variant, content).within(exchange.partition);
         self.memory.insert(&CacheKey::new(permit, &self.keyed).to_stored(), &Arc::new(stored), settings.vary_limit, epoch);
     }
 }

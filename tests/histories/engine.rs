@@ -19,6 +19,7 @@ use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::invalidate::is_located_at;
 use vouchsafe::cache::rules::offer;
 use vouchsafe::cache::rules::partial::StoredPart;
+use vouchsafe::cache::rules::partition::Partition;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::validate::{make_conditional, remove_conditions, selects};
@@ -365,7 +366,7 @@ impl<'e> Run<'e> {
         if asking.method == Method::HEAD
             && let Some(slot) = memory.find(&asking.key)
         {
-            for stored in lookup::matching(&slot, &asking.fields, keyed, self.policy.settings.vary_normalise) {
+            for stored in lookup::matching(&slot, Partition::Common, &asking.fields, keyed, self.policy.settings.vary_normalise) {
                 let becomes = confirm::by_head(stored, &filler, arrived.status, fields, &self.policy);
                 memory.settle(asking.key.hash(), stored, becomes);
             }
@@ -433,6 +434,7 @@ impl Asking<'_> {
     }
 
     fn asked(&self, now: i64) -> lookup::Asked<'_> {
-        lookup::Asked { method: &self.method, fields: &self.fields, has_content: false, asker: self.asker(now) }
+        let (method, fields, partition) = (&self.method, &self.fields, Partition::Common);
+        lookup::Asked { method, fields, has_content: false, partition, asker: self.asker(now) }
     }
 }

@@ -12,6 +12,7 @@ use vouchsafe::cache::lookup::{self, Decision};
 use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::invalidate::is_located_at;
+use vouchsafe::cache::rules::partition::Partition;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::storable::NotStored;
@@ -157,6 +158,7 @@ impl Engine {
             method: &method(&case.second),
             fields: &fields,
             has_content: case.second.has_content,
+            partition: Partition::Common,
             asker: Asker { directives: &directives, credentialed: credentials.any, now: time(case.now) },
         };
         let decision = match lookup::decide(slot, &asked, &self.keyed, policy) {

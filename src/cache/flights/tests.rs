@@ -1,7 +1,10 @@
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::cache::tests::{anonymous, at, permit};
+use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::reuse::Asker;
+use crate::cache::tests::{anonymous, at, permit, policy};
+use crate::config::settings::Policy;
 
 struct Field {
     flights: Arc<Flights>,
@@ -16,7 +19,7 @@ impl Field {
     fn join(&self, path: &str, credentialed: bool, may_lead: bool, seconds: u64) -> Role {
         let permit = permit(&format!("http://a.example:80{path}"), "-");
         let key = CacheKey::new(&permit, &self.keyed);
-        self.flights.join(Group::of_key(&key, credentialed), &key, may_lead, (0, at(seconds)))
+        self.flights.join(Group::of_key(&key, Partition::Common, credentialed), &key, may_lead, (0, at(seconds)))
     }
 
     fn lead(&self, path: &str) -> Lead {
@@ -90,7 +93,7 @@ fn n063_what_is_not_for_sharing_is_remembered_for_its_kind_and_a_while() {
     refused.release(None);
     assert_eq!(word(&field.join("/z", true, true, 0)), "leads", "a refusal says nothing of the key");
     let permit = permit("http://a.example:80/x", "-");
-    field.flights.note_shared(Group::of_key(&CacheKey::new(&permit, &field.keyed), true));
+    field.flights.note_shared(Group::of_key(&CacheKey::new(&permit, &field.keyed), Partition::Common, true));
     assert_eq!(word(&field.join("/x", true, true, 0)), "leads", "stored after all");
 }
 
@@ -100,7 +103,8 @@ fn n063_who_comes_while_content_arrives_reads_it_from_the_beginning_or_not_at_al
     let lead = field.lead("/x");
     let transfer = Transfer::new();
     let head = anonymous("max-age=60");
-    lead.arriving(Arriving { head, vary_names: Vec::new(), variant: 0, transfer: Arc::clone(&transfer), length: None });
+    let (vary_names, partition) = (Vec::new(), Partition::Common);
+    lead.arriving(Arriving { head, vary_names, variant: 0, partition, transfer: Arc::clone(&transfer), length: None });
     transfer.push("a".into());
     let flight = field.follow("/x");
     let Some(State::Arriving(arriving)) = outcome(&flight) else { panic!("expected an arriving response") };
@@ -118,7 +122,7 @@ fn n063_flights_of_variants_and_validations_are_apart() {
     let field = Field::new();
     let permit = permit("http://a.example:80/x", "-");
     let key = CacheKey::new(&permit, &field.keyed);
-    let all = Group::of_key(&key, false);
+    let all = Group::of_key(&key, Partition::Common, false);
     let named = |value: &'static str| {
         let request = crate::cache::tests::fields(&[("a", value)]);
         all.of_variant(&field.keyed, &[HeaderName::from_static("a")], &request, true)
@@ -130,9 +134,32 @@ fn n063_flights_of_variants_and_validations_are_apart() {
         all.of_validation(&field.keyed, 1, 2),
         all.of_validation(&field.keyed, 2, 1),
         all.of_uncredentialed(&field.keyed),
+        Group::of_key(&key, Partition::Credential(1), false),
+        Group::of_key(&key, Partition::Principal(2), false),
+        Group::of_key(&key, Partition::Principal(2), false).of_validation(&field.keyed, 1, 2),
     ];
     for (at, group) in groups.iter().enumerate() {
         assert!(!groups[..at].contains(group), "{at}");
     }
     assert_eq!(named("1"), named("1"));
+}
+
+/// RFC 9111 section 3.5 lets this response answer everybody; the operator narrows it.
+#[test]
+fn d6_what_arrives_for_one_partition_answers_no_other() {
+    let keyed = Keyed::random().unwrap();
+    let own = Partition::Principal(1);
+    let (vary_names, transfer) = (Vec::new(), Transfer::new());
+    let arriving = Arriving { head: anonymous("max-age=60"), vary_names, variant: 0, partition: own, transfer, length: None };
+    let (fields, directives) = (HeaderMap::new(), RequestDirectives::default());
+    for (partition, expected) in [
+        (own, Worth::Answers),
+        (Partition::Principal(2), Worth::Nothing),
+        (Partition::Credential(1), Worth::Nothing),
+        (Partition::Common, Worth::Nothing),
+    ] {
+        let asker = Asker { directives: &directives, credentialed: false, now: at(1) };
+        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
+        assert_eq!(arriving.worth(&asked, &keyed, &policy(Policy::default())), expected, "{partition:?}");
+    }
 }

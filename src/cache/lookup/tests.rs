@@ -20,12 +20,20 @@ struct Case<'a> {
     request: Lines<'a>,
     has_content: bool,
     seconds: u64,
+    partition: Partition,
     settings: Policy,
 }
 
 impl Default for Case<'_> {
     fn default() -> Self {
-        Self { method: "GET", request: &[], has_content: false, seconds: 1, settings: Policy::default() }
+        Self {
+            method: "GET",
+            request: &[],
+            has_content: false,
+            seconds: 1,
+            partition: Partition::Common,
+            settings: Policy::default(),
+        }
     }
 }
 
@@ -36,7 +44,7 @@ impl Case<'_> {
         let directives = RequestDirectives::parse(&fields);
         let credentialed = fields.contains_key("authorization");
         let asker = Asker { directives: &directives, credentialed, now: at(self.seconds) };
-        let asked = Asked { method: &method, fields: &fields, has_content: self.has_content, asker };
+        let asked = Asked { method: &method, fields: &fields, has_content: self.has_content, partition: self.partition, asker };
         decide(slot, &asked, keyed, &policy(self.settings.clone()))
     }
 
@@ -270,4 +278,77 @@ fn n079_strong_tags_are_offered_where_no_variant_matches() {
     ] {
         assert_eq!(word(&case.decide(slot.as_ref(), &keyed)), expected, "{:?}", case.request);
     }
+}
+
+const OWN: Partition = Partition::Credential(1);
+const OTHERS: [Partition; 4] = [Partition::Common, Partition::Credential(2), Partition::Principal(1), Partition::Principal(2)];
+
+/// Also where the policy was another one when the response was stored: the kinds of partition never meet.
+#[test]
+fn d15_what_another_partition_has_is_not_there() {
+    let keyed = Keyed::random().unwrap();
+    let fill = |partition| {
+        let head = anonymous("max-age=60");
+        let stored = Arc::into_inner(stored_for(head, &keyed, &[])).unwrap().within(partition);
+        Slot::new(CacheKey::new(&permit("http://a.example:80/x", "-"), &keyed).to_stored(), Arc::new(stored))
+    };
+    let asks = [&[][..], &[("cache-control", "max-stale")], &[("if-none-match", "\"a\"")], &[("cache-control", "no-cache")]];
+    for (partition, request) in OTHERS.into_iter().flat_map(|partition| asks.map(|request| (partition, request))) {
+        for seconds in [1, 100] {
+            let slot = fill(OWN);
+            let case = Case { request, seconds, partition, ..Case::default() };
+            assert_eq!(word(&case.decide(Some(&slot), &keyed)), "uri-miss", "{partition:?} {request:?}");
+            let slot = fill(partition);
+            let case = Case { request, seconds, partition: OWN, ..Case::default() };
+            assert_eq!(word(&case.decide(Some(&slot), &keyed)), "uri-miss", "{partition:?} {request:?}");
+        }
+    }
+    let case = Case { partition: OWN, ..Case::default() };
+    assert_eq!(word(&case.decide(Some(&fill(OWN)), &keyed)), "serve");
+    let case = Case { partition: OWN, request: &[("cache-control", "only-if-cached")], ..Case::default() };
+    assert_eq!(word(&case.decide(Some(&fill(Partition::Common)), &keyed)), "refuse");
+}
+
+/// A partition narrows: whatever is answered, validated or offered is the asker's own, and would be so without partitions.
+#[test]
+fn d4_property_a_partition_only_narrows() {
+    let (mut random, keyed) = (Random::new(), Keyed::random().unwrap());
+    let permit = permit("http://a.example:80/x", "-");
+    let key = CacheKey::new(&permit, &keyed).to_stored();
+    let mut answered = [0; 2];
+    for _ in 0..3_000 {
+        let mut fill = || {
+            let value =
+                random.pick(&["public, max-age=60", "s-maxage=0", "public, no-cache", "public, stale-while-revalidate=60"]);
+            let vary = random.pick(&["", "x-v", "x-w"]);
+            let request = [("x-v", random.pick(&["1", "2"])), ALICE];
+            let request = if random.coin() { &request[..] } else { &request[..1] };
+            let head = entry(request, &[("cache-control", value), ("vary", vary), ("etag", "\"a\""), DATE]);
+            let partition = OTHERS.into_iter().chain([OWN]).nth(random.below(5)).unwrap();
+            Arc::new(Arc::into_inner(stored_for(head, &keyed, request)).unwrap().within(partition))
+        };
+        let slot = (0..6).fold(Slot::new(key.clone(), fill()), |slot, _| slot.with(fill(), 64));
+        let request = [("x-v", random.pick(&["1", "2", "3"])), ALICE];
+        let request = if random.coin() { &request[..] } else { &request[..1] };
+        let case = Case { request, seconds: random.next() % 120, partition: OWN, ..Case::default() };
+        let decision = case.decide(Some(&slot), &keyed);
+        let own: Vec<_> = slot.variants_in(OWN).cloned().collect();
+        let chosen = match &decision {
+            Decision::Serve(chosen) | Decision::ServeAndValidate(chosen) | Decision::Validate(chosen, _) => vec![chosen.clone()],
+            Decision::Offer(offered) => offered.clone(),
+            Decision::Forward(_) | Decision::Refuse => Vec::new(),
+        };
+        answered[usize::from(chosen.is_empty())] += 1;
+        assert!(chosen.iter().all(|chosen| own.iter().any(|stored| Arc::ptr_eq(stored, &chosen.stored))), "{decision:?}");
+        // The same of the asker's own alone, in a store without partitions.
+        let undivided = |stored: &Arc<StoredResponse>| {
+            let names = stored.vary_names().to_vec();
+            Arc::new(StoredResponse::new((*stored.head()).clone(), names, stored.variant(), stored.content().clone()))
+        };
+        let mut own = own.iter().map(undivided);
+        let alone = own.next().map(|first| own.fold(Slot::new(key.clone(), first), |slot, stored| slot.with(stored, 64)));
+        let without = Case { partition: Partition::Common, request, seconds: case.seconds, ..Case::default() };
+        assert_eq!(word(&without.decide(alone.as_ref(), &keyed)), word(&decision));
+    }
+    assert!(answered.iter().all(|count| *count > 300), "{answered:?}");
 }

@@ -72,7 +72,15 @@ fn names_equal(written: &str, listed: &str) -> bool {
 
 /// ABNF (RFC 6265): `cookie-string = cookie-pair *( ";" SP cookie-pair )`.
 fn has_listed_cookie(fields: &HeaderMap, names: &[String]) -> bool {
-    fields.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| matches!(b, b';' | b','))).any(|pair| {
+    fields
+        .get_all(header::COOKIE)
+        .iter()
+        .any(|line| line.as_bytes().split(|b| *b == b';').any(|pair| is_listed_cookie(pair, names)))
+}
+
+/// Is this cookie pair one of a listed name? Some origins divide pairs at commas too.
+pub(super) fn is_listed_cookie(pair: &[u8], names: &[String]) -> bool {
+    pair.split(|b| *b == b',').any(|pair| {
         let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
         let name = crate::fields::trim_ows(name);
         names.iter().any(|listed| listed.as_bytes() == name)

@@ -12,6 +12,7 @@ pub mod groups;
 pub mod invalidate;
 pub mod offer;
 pub mod partial;
+pub mod partition;
 pub mod precondition;
 pub mod preference;
 pub mod range;

@@ -10,6 +10,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::{StoredPart, combined_head};
+use crate::cache::rules::partition::Partition;
 use crate::cache::rules::range::Span;
 
 /// Content as a list of chunks, as they came from the origin.
@@ -63,6 +64,7 @@ pub struct StoredResponse {
     head: ArcSwap<Head>,
     vary_names: Vec<HeaderName>,
     variant: u128,
+    partition: Partition,
     content: Content,
     part: Option<StoredPart>,
     last_used: AtomicU64,
@@ -75,7 +77,25 @@ impl StoredResponse {
     #[must_use]
     pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
         let (last_used, is_taken) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { head: ArcSwap::from_pointee(head), vary_names, variant, content, part: None, last_used, is_taken }
+        let (head, partition) = (ArcSwap::from_pointee(head), Partition::Common);
+        Self { head, vary_names, variant, partition, content, part: None, last_used, is_taken }
+    }
+
+    /// The same, for the requests of this partition only.
+    #[must_use]
+    pub fn within(self, partition: Partition) -> Self {
+        Self { partition, ..self }
+    }
+
+    /// For whose requests it is.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Whether it is for the same requests as another one.
+    fn is_beside(&self, other: &Self) -> bool {
+        self.variant == other.variant && self.partition == other.partition && self.vary_names == other.vary_names
     }
 
     /// The same, recorded as incomplete: its content is this part of the representation.
@@ -100,7 +120,7 @@ impl StoredResponse {
         let span = part.span.join(new_part.span).filter(|_| part.complete == new_part.complete)?;
         let head = combined_head(&self.head.load(), &newer.head.load())?;
         let content = Content::joined((part.span, &self.content), (new_part.span, &newer.content));
-        let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content);
+        let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content).within(newer.partition);
         combined.touch(newer.last_used());
         let is_complete = span.length() == part.complete;
         Some(if is_complete { combined } else { combined.incomplete(StoredPart { span, complete: part.complete }) })
@@ -203,16 +223,20 @@ impl Slot {
         &self.variants
     }
 
+    /// The variants for the requests of this partition; what others have is not there for them.
+    pub fn variants_in(&self, partition: Partition) -> impl Iterator<Item = &Arc<StoredResponse>> {
+        self.variants.iter().filter(move |stored| stored.partition == partition)
+    }
+
     /// The slot with a further variant: an equal one is replaced, and of more than `limit` the least
     /// recently used goes. A part joins the stored part that it continues, and never replaces a whole.
     #[must_use]
     pub fn with(&self, stored: Arc<StoredResponse>, limit: usize) -> Self {
-        let is_equal = |other: &&Arc<StoredResponse>| other.variant == stored.variant && other.vary_names == stored.vary_names;
-        let combined = self.variants.iter().filter(is_equal).find_map(|other| other.combined(&stored));
+        let combined = self.variants.iter().filter(|other| other.is_beside(&stored)).find_map(|other| other.combined(&stored));
         let stored = combined.map_or(stored, Arc::new);
         let is_same = |other: &Arc<StoredResponse>| {
             let may_replace = stored.part.is_none() || other.part.is_some();
-            may_replace && other.variant == stored.variant && other.vary_names == stored.vary_names
+            may_replace && other.is_beside(&stored)
         };
         let mut variants: Vec<_> = self.variants.iter().filter(|other| !is_same(other)).cloned().collect();
         while variants.len() >= limit.max(1) {

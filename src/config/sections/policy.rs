@@ -8,13 +8,17 @@
 //! none
 
 use crate::config::reader::Section;
-use crate::config::settings::{AnonymousEntries, Cache, Credentials, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
+use crate::config::settings::{
+    AnonymousEntries, Cache, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie,
+};
 
 const AUTHORIZATION_WORDS: [(&str, PolicyAuthorization); 3] = [
     ("standard", PolicyAuthorization::Standard),
     ("never", PolicyAuthorization::Never),
     ("always-validate", PolicyAuthorization::AlwaysValidate),
 ];
+const PARTITION_WORDS: [(&str, PartitionBy); 3] =
+    [("none", PartitionBy::Nothing), ("credential", PartitionBy::Credential), ("principal", PartitionBy::Principal)];
 const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
     [("reuse", AnonymousEntries::Reuse), ("validate", AnonymousEntries::Validate), ("bypass", AnonymousEntries::Bypass)];
 const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
@@ -58,6 +62,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     let mut policy = Policy::default();
     section.set("cache", &mut policy.bypass, |v| v.word(&[("standard", false), ("bypass", true)]));
     section.set("authorization", &mut policy.authorization, |v| v.word(&AUTHORIZATION_WORDS));
+    section.set("partition", &mut policy.partition, |v| v.word(&PARTITION_WORDS));
     section.set("anonymous_entries", &mut policy.anonymous_entries, |v| v.word(&ANONYMOUS_WORDS));
     section.set("set_cookie", &mut policy.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
     section.set("share_validations", &mut policy.share_validations, |v| v.flag());
@@ -116,7 +121,6 @@ fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
 
 /// Keys of later versions; the value that changes nothing is accepted.
 fn refuse_later_keys(section: &mut Section<'_>) {
-    section.refuse_unless("partition", "\"none\"");
     section.refuse_unless("query", "\"all\"");
 }
 

@@ -23,7 +23,7 @@ pub use destination::{Forward, Route, Server, Upstream};
 pub use listener::{Admin, Listener, ListenerAuth, Mode, Tls};
 pub use operation::{AccessLogTarget, Limits, Log};
 pub use pattern::{HostPattern, PathPattern};
-pub use policy::{AnonymousEntries, Cache, Credentials, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
+pub use policy::{AnonymousEntries, Cache, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
 
 /// The whole configuration in force.
 #[derive(Clone, Debug)]

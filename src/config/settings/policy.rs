@@ -36,6 +36,8 @@ pub struct Policy {
     pub bypass: bool,
     /// What a credential in the request means.
     pub authorization: PolicyAuthorization,
+    /// Who may be answered from what another request stored.
+    pub partition: PartitionBy,
     /// What an entry stored without credentials is worth to a request with some.
     pub anonymous_entries: AnonymousEntries,
     /// What counts as a credential besides `Authorization`.
@@ -91,6 +93,17 @@ pub enum PolicyAuthorization {
     AlwaysValidate,
 }
 
+/// `partition`: narrows the reuse of what may be stored to who filled it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionBy {
+    /// Whoever the rules permit.
+    Nothing,
+    /// Requests with the same credentials.
+    Credential,
+    /// Requests of the same verified user.
+    Principal,
+}
+
 /// `anonymous_entries`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnonymousEntries {
@@ -137,6 +150,7 @@ impl Default for Policy {
             matches: PolicyMatch::default(),
             bypass: false,
             authorization: PolicyAuthorization::Standard,
+            partition: PartitionBy::Nothing,
             anonymous_entries: AnonymousEntries::Reuse,
             credentials: Credentials::default(),
             set_cookie: SetCookie::Refuse,
@@ -175,6 +189,18 @@ impl PolicyAuthorization {
             Self::Standard => "standard",
             Self::Never => "never",
             Self::AlwaysValidate => "always-validate",
+        }
+    }
+}
+
+impl PartitionBy {
+    /// The word of the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Credential => "credential",
+            Self::Principal => "principal",
         }
     }
 }

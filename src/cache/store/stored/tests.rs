@@ -67,3 +67,35 @@ fn weight_counts_every_byte() {
     assert_eq!(of(1_000) - of(0), 2_000);
     assert!(of(0) > 400);
 }
+
+#[test]
+fn d6_an_equal_variant_of_another_partition_stays() {
+    let in_partition = |partition| Arc::new(Arc::into_inner(variant(1)).unwrap().within(partition));
+    let (alice, bob) = (Partition::Credential(1), Partition::Credential(2));
+    let first = in_partition(alice);
+    let slot = Slot::new(key(), Arc::clone(&first)).with(in_partition(bob), 64).with(in_partition(Partition::Principal(1)), 64);
+    assert_eq!(slot.variants().len(), 3);
+    assert!(slot.variants_in(alice).all(|stored| Arc::ptr_eq(stored, &first)));
+    assert_eq!(slot.variants_in(Partition::Common).count(), 0);
+    let newer = in_partition(alice);
+    let slot = slot.with(Arc::clone(&newer), 64);
+    assert_eq!(slot.variants().len(), 3);
+    assert!(slot.variants_in(alice).all(|stored| Arc::ptr_eq(stored, &newer)));
+}
+
+#[test]
+fn d6_parts_of_two_partitions_are_not_put_together() {
+    let part = |first: u64, partition| {
+        let span = Span { first, last: first + 4 };
+        let content = Content::new(vec![vec![b'x'; 5].into()]);
+        let whole = StoredResponse::new(anonymous("max-age=60"), Vec::new(), 0, content);
+        Arc::new(whole.incomplete(StoredPart { span, complete: 10 }).within(partition))
+    };
+    let (alice, bob) = (Partition::Principal(1), Partition::Principal(2));
+    let slot = Slot::new(key(), part(0, alice)).with(part(5, bob), 64);
+    assert_eq!((slot.variants_in(alice).count(), slot.variants_in(bob).count()), (1, 1));
+    let slot = slot.with(part(5, alice), 64);
+    let joined: Vec<_> = slot.variants_in(alice).collect();
+    assert!(joined.len() == 1 && joined[0].part().is_none() && joined[0].content().length() == 10);
+    assert!(slot.variants_in(bob).all(|stored| stored.part().is_some()));
+}

@@ -31,9 +31,10 @@ use writer::Writer;
 pub struct Observer {
     metrics: Arc<Metrics>,
     writer: Option<Writer>,
+    keyed: Keyed,
     /// Random per process, so that ids of two runs do not meet.
     salt: u64,
-    counter: AtomicU64,
+    counter: Arc<AtomicU64>,
 }
 
 /// Writes the record and the metrics of one exchange when its reply's content ends.
@@ -50,11 +51,24 @@ impl Observer {
     ///
     /// The log file cannot be opened for appending, or its writer's thread not started.
     pub fn new(settings: &Settings, metrics: Arc<Metrics>, _clock: Clock, keyed: Keyed) -> std::io::Result<Self> {
+        Self::counting(settings, metrics, keyed, Arc::default())
+    }
+
+    /// An observer under other settings whose ids and hashes go on with this one's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Observer::new`].
+    pub fn successor(&self, settings: &Settings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        Self::counting(settings, metrics, self.keyed, Arc::clone(&self.counter))
+    }
+
+    fn counting(settings: &Settings, metrics: Arc<Metrics>, keyed: Keyed, counter: Arc<AtomicU64>) -> std::io::Result<Self> {
         let names = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
         let formatter = line::Formatter::new(names, keyed);
         let writer = Writer::start(&settings.log.access, formatter, Arc::clone(&metrics))?;
         let salt = keyed.start("request-id").finish();
-        Ok(Self { metrics, writer, salt: (salt >> 64) as u64, counter: AtomicU64::new(0) })
+        Ok(Self { metrics, writer, keyed, salt: (salt >> 64) as u64, counter })
     }
 
     /// The metrics of this gateway.

@@ -7,6 +7,7 @@
 //! [`Gateway::handle`] is the outer function: it starts the clock, calls `serve`, maps an error to an
 //! answer once and records once.
 
+mod assembly;
 mod background;
 mod boarding;
 mod canary;
@@ -19,7 +20,6 @@ mod stale;
 mod tunnel;
 mod validation;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -42,7 +42,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
 use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
-use crate::hop::{self, Pseudonym, consumed_fields, is_plainly_coded};
+use crate::hop::{self, Pseudonym, is_plainly_coded};
 use crate::keyed::Keyed;
 use crate::policy::{CompiledPolicy, Policies, Routes};
 use crate::reply::{self, CacheStatus, Shown};
@@ -55,23 +55,23 @@ use exchange::Exchange;
 /// Everything one process needs to answer requests; shared by all listeners and connections.
 pub struct Gateway {
     settings: Arc<Settings>,
-    clock: Clock,
-    keyed: Keyed,
     observer: Arc<Observer>,
     authenticators: Vec<Authenticator>,
     access: Arc<Access>,
     policies: Policies,
     routes: Routes,
-    memory: Arc<Memory>,
-    flights: Arc<Flights>,
     upstreams: Upstreams,
-    pseudonym: Pseudonym,
     /// Per listener: the fields that its origins never see as the client sent them.
     consumed: Vec<Vec<HeaderName>>,
+    clock: Clock,
+    keyed: Keyed,
+    memory: Arc<Memory>,
+    flights: Arc<Flights>,
+    pseudonym: Pseudonym,
     /// Bytes of transfers that are kept for the store but not stored yet.
     in_flight_bytes: Arc<AtomicU64>,
     open_tunnels: Arc<AtomicUsize>,
-    /// Validations that may run in the background at one time.
+    /// Requests of the gateway's own that may run in the background at one time.
     background: Arc<Semaphore>,
 }
 
@@ -83,41 +83,16 @@ struct Way {
 }
 
 impl Gateway {
-    /// A gateway for these settings; `own` are all addresses this process listens on.
-    ///
-    /// # Errors
-    ///
-    /// A file that the settings name cannot be used; the text says which and what to do.
-    pub fn new(settings: Arc<Settings>, clock: Clock, observer: Arc<Observer>, own: &[SocketAddr]) -> Result<Arc<Self>, String> {
-        let no_random = |error| format!("cannot read the system's random source: {error}");
-        let keyed = Keyed::random().map_err(no_random)?;
-        let pseudonym = Pseudonym::new(getrandom::u64().map_err(no_random)?);
-        let access = Arc::new(Access::new(&settings, own));
-        let metrics = Arc::clone(observer.metrics());
-        let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
-        Ok(Arc::new(Self {
-            authenticators: Authenticator::for_listeners(&settings, keyed, &clock)?,
-            policies: Policies::new(&settings),
-            routes: Routes::new(&settings),
-            memory: Arc::new(Memory::new(settings.cache.memory_bytes, Arc::clone(&metrics))),
-            flights: Flights::new(),
-            upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,
-            consumed: settings.listeners.iter().map(consumes).collect(),
-            in_flight_bytes: Arc::default(),
-            open_tunnels: Arc::default(),
-            background: Arc::new(Semaphore::new(background::MOST_AT_ONCE)),
-            access,
-            clock,
-            keyed,
-            observer,
-            pseudonym,
-            settings,
-        }))
-    }
-
     /// Answers one request; never fails.
-    pub async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<ReplyBody> {
-        let mut exchange = Exchange::begin(&self, &connection, request);
+    ///
+    /// `listener` is an index into `Settings::listeners` of this gateway.
+    pub async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        listener: usize,
+        request: Request<Incoming>,
+    ) -> Response<ReplyBody> {
+        let mut exchange = Exchange::begin(&self, (&connection, listener), request);
         let outcome = self.serve(&mut exchange).await;
         let mut response = match outcome {
             Ok(response) => response,
@@ -199,7 +174,7 @@ impl Gateway {
     async fn authenticate(&self, exchange: &mut Exchange<'_>, target: &Target) -> Result<Principal, Rejection> {
         let presented =
             Presented { method: &exchange.method, uri: &exchange.uri, target, fields: &exchange.fields, now: exchange.now };
-        let result = match self.authenticators.get(exchange.connection.listener) {
+        let result = match self.authenticators.get(exchange.record.listener) {
             Some(authenticator) => authenticator.authenticate(presented).await,
             None => Err(Rejection { scheme: Scheme::None, outcome: Outcome::Unavailable, answer: Answer::Challenge(Vec::new()) }),
         };
@@ -279,6 +254,13 @@ impl Gateway {
         exchange.note_cache(result, word);
         let via = self.pseudonym.via(http::Version::HTTP_11);
         reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status)
+    }
+
+    /// A listener by its number.
+    fn listener(&self, number: usize) -> &Listener {
+        #[expect(clippy::indexing_slicing, reason = "the number was made by counting these listeners")]
+        // invariant: requests come from the listeners of these settings alone
+        &self.settings.listeners[number]
     }
 
     /// Whether requests can be answered: true from the moment all listeners are bound.

@@ -13,7 +13,7 @@ mod handles;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
 use metrics::{Counter, Gauge};
@@ -48,6 +48,18 @@ pub struct Metrics {
     tunnel_inbound: Counter,
     tunnel_outbound: Counter,
     access_log_dropped: Counter,
+    reloads: Vec<(ReloadOutcome, Counter)>,
+    reload_success: Gauge,
+    configured_at: Gauge,
+}
+
+/// What became of a reload: label of `vouchsafe_config_reloads_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// The new configuration is in force.
+    Applied,
+    /// The old one stays.
+    Refused,
 }
 
 /// Why a client connection was closed before its first byte was read.
@@ -68,14 +80,25 @@ impl Metrics {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let recorder = Arc::new(recorder());
-        let metrics = metrics::with_local_recorder(&*recorder, || {
+        metrics::with_local_recorder(&*recorder, || {
             describe();
             metrics::gauge!(families::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-            Self::registered(settings, Arc::clone(&recorder))
+            metrics::gauge!(families::CONFIG_RELOAD_SUCCESS).set(1.0);
         });
+        Self::within(&recorder, settings)
+    }
+
+    /// The same metrics under other settings: what both know counts on.
+    #[must_use]
+    pub fn successor(&self, settings: &Settings) -> Self {
+        Self::within(&self.recorder, settings)
+    }
+
+    fn within(recorder: &Arc<PrometheusRecorder>, settings: &Settings) -> Self {
+        let metrics = metrics::with_local_recorder(&**recorder, || Self::registered(settings, Arc::clone(recorder)));
         let refusing = settings.access.iter().filter(|rule| !rule.allow).map(|rule| rule.name.as_str());
         for rule in refusing.chain(["destination"]) {
-            metrics.denied(rule).absolute(0);
+            metrics.denied(rule).increment(0);
         }
         metrics
     }
@@ -146,9 +169,8 @@ impl Metrics {
 
     /// Counts one request that waits for another one's response head, until the guard goes.
     #[must_use]
-    pub fn waiting(&self) -> Waiting {
-        shift(&self.waiting, 1);
-        Waiting(self.waiting.clone())
+    pub fn waiting(&self) -> Counted {
+        Counted::one_in(Some(self.waiting.clone()))
     }
 
     /// How many fetches others may wait for now.
@@ -184,11 +206,26 @@ impl Metrics {
         self.cache_entries.set(entries as f64);
     }
 
-    /// A client connection was opened (+1) or closed (-1) on this listener.
-    pub fn connections(&self, listener: usize, change: i64) {
-        if let Some(listener) = self.listeners.get(listener) {
-            shift(&listener.connections, change);
+    /// Counts one client connection on this listener, until the guard goes.
+    #[must_use]
+    pub fn connected(&self, listener: usize) -> Counted {
+        Counted::one_in(self.listeners.get(listener).map(|listener| listener.connections.clone()))
+    }
+
+    /// One reload of the configuration was applied or refused.
+    pub fn reloaded(&self, outcome: ReloadOutcome, now: SystemTime) {
+        count(&self.reloads, &outcome);
+        let is_applied = outcome == ReloadOutcome::Applied;
+        self.reload_success.set(f64::from(u8::from(is_applied)));
+        if is_applied {
+            self.configured(now);
         }
+    }
+
+    /// The configuration in force was read at this time.
+    pub fn configured(&self, now: SystemTime) {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.configured_at.set(since.as_secs_f64());
     }
 
     /// A client connection was closed before its first byte was read.
@@ -215,12 +252,23 @@ impl Metrics {
     }
 }
 
-/// One request that waits; see [`Metrics::waiting`].
-pub struct Waiting(Gauge);
+/// One of something that a gauge counts, as long as this lives.
+pub struct Counted(Option<Gauge>);
 
-impl Drop for Waiting {
+impl Counted {
+    fn one_in(gauge: Option<Gauge>) -> Self {
+        if let Some(gauge) = &gauge {
+            shift(gauge, 1);
+        }
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        shift(&self.0, -1);
+        if let Some(gauge) = &self.0 {
+            shift(gauge, -1);
+        }
     }
 }
 
@@ -256,6 +304,11 @@ impl Metrics {
             tunnel_inbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "inbound"),
             tunnel_outbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "outbound"),
             access_log_dropped: metrics::counter!(families::ACCESS_LOG_DROPPED),
+            reloads: [(ReloadOutcome::Applied, "applied"), (ReloadOutcome::Refused, "refused")]
+                .map(|(outcome, word)| (outcome, metrics::counter!(families::CONFIG_RELOADS, "outcome" => word)))
+                .into(),
+            reload_success: metrics::gauge!(families::CONFIG_RELOAD_SUCCESS),
+            configured_at: metrics::gauge!(families::CONFIG_TIME),
         }
     }
 

@@ -208,9 +208,9 @@ async fn ask(gateway: &Arc<Gateway>, host: SocketAddr, target: &str, plan: &Plan
 
 async fn serve(gateway: Arc<Gateway>, stream: DuplexStream, plan: Plan) {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let connection = Arc::new(Connection { listener: 0, peer, tls: false, interim: Interim::default(), pins: Pins::default() });
+    let connection = Arc::new(Connection { peer, tls: false, interim: Interim::default(), pins: Pins::default() });
     let service = service_fn(move |request: Request<Incoming>| {
-        let inner = Box::pin(Arc::clone(&gateway).handle(Arc::clone(&connection), request));
+        let inner = Box::pin(Arc::clone(&gateway).handle(Arc::clone(&connection), 0, request));
         let leaving = Leaving { inner: Some(inner), polls: plan.polls };
         let frames = plan.frames;
         async move {

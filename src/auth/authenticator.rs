@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
@@ -32,9 +32,19 @@ pub struct Authenticator {
     role: ListenerAuth,
     /// The listener's number: part of every remembered verdict and of every nonce.
     number: u64,
+    /// What the nonces belong to.
+    origin: NonceOrigin,
     offers: Offers,
-    nonces: Nonces,
+    nonces: Arc<Nonces>,
     shared: Arc<Shared>,
+}
+
+/// Nonces outlive a reload where all of this stays.
+#[derive(Clone, PartialEq)]
+struct NonceOrigin {
+    listener: String,
+    realm: String,
+    lifetime: Duration,
 }
 
 /// What all listeners share.
@@ -61,16 +71,34 @@ impl Authenticator {
     /// A password file that cannot be read or parsed, with the file, the line and what to do; one
     /// mistake a line.
     pub fn for_listeners(settings: &Settings, keyed: Keyed, _clock: &Clock) -> Result<Vec<Self>, String> {
-        let shared = Arc::new(Shared::load(&settings.auth, keyed)?);
-        (0..).zip(&settings.listeners).map(|(number, listener)| Self::new(number, listener, &settings.auth, &shared)).collect()
+        Self::after(&[], settings, keyed)
     }
 
-    fn new(number: u64, listener: &Listener, auth: &Auth, shared: &Arc<Shared>) -> Result<Self, String> {
+    /// The same after a reload: users are read again and nothing verified is remembered, but nonces that clients hold stay
+    /// good where listener, realm and lifetime are the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authenticator::for_listeners`].
+    pub fn after(before: &[Self], settings: &Settings, keyed: Keyed) -> Result<Vec<Self>, String> {
+        let shared = Arc::new(Shared::load(&settings.auth, keyed)?);
+        let made = |(number, listener)| Self::new(number, listener, &settings.auth, (&shared, before));
+        (0..).zip(&settings.listeners).map(made).collect()
+    }
+
+    fn new(number: u64, listener: &Listener, auth: &Auth, (shared, before): (&Arc<Shared>, &[Self])) -> Result<Self, String> {
+        let lifetime = auth.digest.nonce_lifetime;
+        let origin = NonceOrigin { listener: listener.name.clone(), realm: auth.realm.clone(), lifetime };
+        let nonces = match before.iter().find(|other| other.origin == origin) {
+            Some(other) => Arc::clone(&other.nonces),
+            None => Arc::new(Nonces::new(&auth.realm, number, lifetime, MAX_NONCES).map_err(users::no_randomness)?),
+        };
         Ok(Self {
             role: listener.auth,
             number,
+            origin,
             offers: Offers::new(auth, &listener.name).map_err(|error| format!("auth.realm: {error}"))?,
-            nonces: Nonces::new(&auth.realm, number, auth.digest.nonce_lifetime, MAX_NONCES).map_err(users::no_randomness)?,
+            nonces,
             shared: Arc::clone(shared),
         })
     }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::settings::{Limits, ListenerAuth, Mode, Settings};
-use crate::server::{Server, StartError};
+use crate::server::{Control, Server, Source, StartError};
 
 use super::{FAILED, MISUSED, log};
 
@@ -59,6 +59,7 @@ impl From<StartError> for Failure {
 }
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
+    let source = args.config.clone().map(source_of);
     let (settings, guest) = settings(args.config)?;
     log::start(settings.log.json);
     let settings = Arc::new(settings);
@@ -67,8 +68,8 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed("cannot start the runtime", &error))?;
     runtime.block_on(async {
-        let stop = stop_signal().map_err(|error| Failure::failed("cannot listen for signals", &error))?;
-        let server = Server::bind(Arc::clone(&settings), Clock::system())?;
+        let server = Server::bind_reloadable(Arc::clone(&settings), Clock::system(), source)?;
+        let stop = stop_signal(server.control()).map_err(|error| Failure::failed("cannot listen for signals", &error))?;
         announce(&settings, &server);
         if let (Some(password), Some(address)) = (guest, server.addresses().first()) {
             invite(*address, &password);
@@ -158,12 +159,17 @@ fn written(limits: &Limits) -> [(&'static str, String); 9] {
     ]
 }
 
-/// Resolves at SIGTERM or SIGINT; SIGHUP is noted and survived.
+/// Reads this file again for a reload.
+fn source_of(file: PathBuf) -> Source {
+    Box::new(move || config::load(&file).map_err(|errors| errors.to_string()))
+}
+
+/// Resolves at SIGTERM or SIGINT; SIGHUP reloads.
 ///
 /// # Errors
 ///
 /// A signal cannot be listened for.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal(control: Arc<Control>) -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -171,15 +177,16 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
-            () = note_hangups(&mut hangup) => "SIGHUP",
+            () = reload_at(&mut hangup, &control) => "SIGHUP",
         };
         tracing::info!(signal = name, "stopping: no new connections, draining");
     })
 }
 
-async fn note_hangups(hangup: &mut Signal) {
+async fn reload_at(hangup: &mut Signal, control: &Control) {
     while hangup.recv().await.is_some() {
-        tracing::warn!("SIGHUP ignored: reloading is not in this version; restart to apply a changed configuration");
+        // What came of it is in the log.
+        drop(control.reload().await);
     }
     std::future::pending::<()>().await;
 }

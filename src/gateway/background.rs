@@ -39,6 +39,7 @@ pub(super) const MOST_AT_ONCE: usize = 128;
 struct Errand {
     gateway: Arc<Gateway>,
     connection: Connection,
+    listener: usize,
     request: Parts,
     /// Number of the exchange that was answered, for the log.
     id: u64,
@@ -66,6 +67,7 @@ impl Exchange<'_> {
             gateway: Arc::clone(gateway),
             // Nothing of the client's connection is held, and nobody listens to what comes before the answer.
             connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
+            listener: self.record.listener,
             request: self.plain_get(),
             id: self.record.id,
             principal: permit.principal().clone(),
@@ -93,8 +95,8 @@ impl Exchange<'_> {
 
 impl Errand {
     async fn run(self) {
-        let Self { gateway, connection, request, id, principal, target, chosen, turn, room } = self;
-        let mut exchange = Exchange::behind(&gateway, &connection, (request, id), Some(turn));
+        let Self { gateway, connection, listener, request, id, principal, target, chosen, turn, room } = self;
+        let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), Some(turn));
         if let Err(error) = gateway.validate_unasked(&mut exchange, (principal, target), &chosen).await {
             tracing::debug!(id = %format_id(id), %error, "validation in the background failed, the stored response stays");
         }

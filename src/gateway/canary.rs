@@ -37,6 +37,7 @@ use crate::upstream::{Pins, UpstreamBody};
 struct Doubt {
     gateway: Arc<Gateway>,
     connection: Connection,
+    listener: usize,
     request: Parts,
     /// Number of the exchange that was answered, for the log.
     id: u64,
@@ -61,6 +62,7 @@ impl Exchange<'_> {
         let doubt = Doubt {
             gateway: Arc::clone(gateway),
             connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
+            listener: self.record.listener,
             request: self.plain_get(),
             id: self.record.id,
             principal: permit.principal().clone(),
@@ -80,8 +82,8 @@ impl Exchange<'_> {
 
 impl Doubt {
     async fn run(self) {
-        let Self { gateway, connection, request, id, principal, target, chosen, room } = self;
-        let mut exchange = Exchange::behind(&gateway, &connection, (request, id), None);
+        let Self { gateway, connection, listener, request, id, principal, target, chosen, room } = self;
+        let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), None);
         let outcome = match gateway.compare(&mut exchange, (principal, target), &chosen).await {
             Ok(Some(Ok(()))) => CanaryOutcome::Same,
             Ok(Some(Err(suspicion))) => {

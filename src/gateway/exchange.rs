@@ -77,33 +77,33 @@ pub(super) struct Exchange<'g> {
 
 impl<'g> Exchange<'g> {
     /// A client's request.
-    pub(super) fn begin(gateway: &'g Arc<Gateway>, connection: &'g Connection, mut request: Request<Incoming>) -> Self {
+    pub(super) fn begin(gateway: &'g Arc<Gateway>, place: (&'g Connection, usize), mut request: Request<Incoming>) -> Self {
         let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
         let (parts, content) = request.into_parts();
         let has_content = !content.is_end_stream();
         let id = gateway.observer.next_id();
-        Self { has_content, content: Some(content), upgrade, ..Self::of(gateway, connection, (parts, id)) }
+        Self { has_content, content: Some(content), upgrade, ..Self::of(gateway, place, (parts, id)) }
     }
 
     /// A request of the gateway's own, which nobody waits for and which is not recorded.
     pub(super) fn behind(
         gateway: &'g Arc<Gateway>,
-        connection: &'g Connection,
+        place: (&'g Connection, usize),
         request: (Parts, u64),
         turn: Option<Turn>,
     ) -> Self {
-        Self { turn: turn.map(Arc::new), ..Self::of(gateway, connection, request) }
+        Self { turn: turn.map(Arc::new), ..Self::of(gateway, place, request) }
     }
 
-    fn of(gateway: &'g Arc<Gateway>, connection: &'g Connection, (parts, id): (Parts, u64)) -> Self {
+    fn of(gateway: &'g Arc<Gateway>, (connection, listener): (&'g Connection, usize), (parts, id): (Parts, u64)) -> Self {
         let now = gateway.clock.now();
-        let mut record = Record::new(connection.listener, connection.peer.ip(), now, Clock::instant());
+        let mut record = Record::new(listener, connection.peer.ip(), now, Clock::instant());
         record.id = id;
         record.method = parts.method.clone();
         Self {
             gateway,
             connection,
-            listener: connection.settings(&gateway.settings),
+            listener: gateway.listener(listener),
             directives: RequestDirectives::parse(&parts.headers),
             has_content: false,
             content: None,

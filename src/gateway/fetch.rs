@@ -177,7 +177,7 @@ impl Gateway {
             path_and_query: &permit.target().path_and_query,
             directives: &exchange.directives,
             credentials: exchange.credentials,
-            consumed: self.consumed.get(exchange.connection.listener).map_or(&[], Vec::as_slice),
+            consumed: self.consumed.get(exchange.record.listener).map_or(&[], Vec::as_slice),
             targets: &exchange.listener.targeted_fields,
             is_located: false,
             born: exchange.born,

@@ -56,10 +56,13 @@ pub(super) const CONNECTIONS_REFUSED: &str = "vouchsafe_connections_refused_tota
 pub(super) const TUNNELS: &str = "vouchsafe_tunnels";
 pub(super) const TUNNEL_BYTES: &str = "vouchsafe_tunnel_bytes_total";
 pub(super) const ACCESS_LOG_DROPPED: &str = "vouchsafe_access_log_dropped_total";
+pub(super) const CONFIG_RELOADS: &str = "vouchsafe_config_reloads_total";
+pub(super) const CONFIG_RELOAD_SUCCESS: &str = "vouchsafe_config_last_reload_successful";
+pub(super) const CONFIG_TIME: &str = "vouchsafe_config_timestamp_seconds";
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 23] = [
+pub(super) const FAMILIES: [Family; 26] = [
     counter(REQUESTS, "Exchanges with clients, by listener, method and status code."),
     histogram(REQUEST_DURATION, "Time from request head to the end of the response, by listener and what the cache contributed."),
     counter(CACHE_REQUESTS, "Requests that came to the cache, by what it contributed."),
@@ -82,6 +85,9 @@ pub(super) const FAMILIES: [Family; 23] = [
     gauge(TUNNELS, "Open CONNECT tunnels."),
     counter(TUNNEL_BYTES, "Bytes that passed through tunnels, by direction."),
     counter(ACCESS_LOG_DROPPED, "Access log lines dropped because the log's destination was too slow or refused them."),
+    counter(CONFIG_RELOADS, "Reloads of the configuration, by outcome."),
+    gauge(CONFIG_RELOAD_SUCCESS, "1 if the last reload was applied or there was none, 0 if it was refused."),
+    gauge(CONFIG_TIME, "When the configuration in force was read, seconds since 1970."),
     gauge(BUILD_INFO, "Always 1; the labels name the running build."),
 ];
 

@@ -24,7 +24,9 @@ fn every_family_moves_and_carries_its_help() {
     metrics.upstream(None, None, Duration::from_millis(20));
     metrics.eviction("size");
     metrics.cache_size(4096, 2);
-    metrics.connections(0, 1);
+    let _connected = metrics.connected(0);
+    metrics.reloaded(ReloadOutcome::Refused, SystemTime::UNIX_EPOCH + Duration::from_secs(9));
+    metrics.reloaded(ReloadOutcome::Applied, SystemTime::UNIX_EPOCH + Duration::from_secs(7));
     metrics.connection_refused(0, RefusedConnection::AddressLimit);
     metrics.tunnels(1);
     metrics.tunnel_bytes(true, 10);
@@ -32,6 +34,10 @@ fn every_family_moves_and_carries_its_help() {
     metrics.access_log_dropped(7);
     let text = metrics.render();
     let expected = [
+        (r#"vouchsafe_config_reloads_total{outcome="applied"}"#, 1.0),
+        (r#"vouchsafe_config_reloads_total{outcome="refused"}"#, 1.0),
+        ("vouchsafe_config_last_reload_successful", 1.0),
+        ("vouchsafe_config_timestamp_seconds", 7.0),
         (r#"vouchsafe_requests_total{listener="edge",method="GET",code="200"}"#, 1.0),
         (r#"vouchsafe_requests_total{listener="edge",method="other",code="418"}"#, 1.0),
         (r#"vouchsafe_request_duration_seconds_bucket{listener="edge",result="hit",le="0.0025"}"#, 0.0),
@@ -90,6 +96,6 @@ fn indices_out_of_range_are_ignored() {
     let metrics = metrics();
     metrics.request(9, &Method::GET, StatusCode::OK, CacheResult::Hit, Duration::ZERO);
     metrics.upstream(Some(9), None, Duration::ZERO);
-    metrics.connections(9, 1);
+    let _nobody = metrics.connected(9);
     assert!(!metrics.render().contains("vouchsafe_requests_total{"));
 }

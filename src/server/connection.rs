@@ -25,7 +25,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::body::{BodyError, ReplyBody};
-use crate::config::settings::{Limits, Listener, Settings};
+use crate::config::settings::Limits;
 use crate::interim::Interim;
 use crate::upstream::Pins;
 
@@ -37,8 +37,6 @@ use super::wire::Wire;
 /// What the gateway may know of the connection that a request came on.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// Index into `Settings::listeners`.
-    pub listener: usize,
     /// The client's end; an IPv4 address mapped into IPv6 is given as IPv4.
     pub peer: SocketAddr,
     /// Whether the client's connection is TLS: an origin-form target then means `https`.
@@ -47,17 +45,6 @@ pub struct Connection {
     pub interim: Interim,
     /// Connections to origins that belong to this one alone.
     pub pins: Pins,
-}
-
-impl Connection {
-    /// The listener that accepted this connection; `settings` are those that the server was bound
-    /// with.
-    #[must_use]
-    pub fn settings<'s>(&self, settings: &'s Settings) -> &'s Listener {
-        #[expect(clippy::indexing_slicing, reason = "the index was made by counting these listeners")]
-        // invariant: connections are accepted only by the listeners of these settings
-        &settings.listeners[self.listener]
-    }
 }
 
 /// hyper's settings for client connections, made once.

@@ -1,4 +1,6 @@
-//! The listeners together: accept, hand to a handler, drain.
+//! The listeners together: accept, hand to a handler, change, drain.
+//!
+//! What a reload replaces sits in each listener's seat: connections stay, and their next request finds the new one there.
 
 use std::future::Future;
 use std::io;
@@ -6,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
@@ -20,7 +23,7 @@ use crate::upstream::Pins;
 
 use super::connection::{Connection, Http};
 use super::listen::{Bound, Listening};
-use super::registry::{Open, Registry};
+use super::registry::{Open, Registry, Rules};
 use super::watch::Patience;
 use super::{StartError, tls};
 
@@ -29,21 +32,57 @@ const STALL_TIME: Duration = Duration::from_secs(60);
 /// How often observations are moved into the histograms' buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bound listeners, not yet accepting.
+/// Answers requests; `listener` is an index into `Settings::listeners`.
+pub(super) trait Handler: Clone + Send + Sync + 'static {
+    /// The answer to one request.
+    fn answer(
+        self,
+        connection: Arc<Connection>,
+        listener: usize,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send + 'static;
+}
+
+/// Listeners as a configuration wants them, bound and not yet accepting.
 pub(super) struct Front {
     doors: Vec<Door>,
     http: Http,
-    registry: Arc<Registry>,
+    rules: Rules,
     metrics: Arc<Metrics>,
     limits: Limits,
 }
 
 struct Door {
-    bound: Bound,
+    name: String,
+    /// The address in the configuration.
+    asked: SocketAddr,
+    /// None where a door that stands already has the socket.
+    bound: Option<Bound>,
     tls: Option<TlsAcceptor>,
 }
 
-/// What every connection of one listener shares.
+/// Listeners that accept; dropping it closes them.
+pub(super) struct Doors<H> {
+    standing: Vec<Standing<H>>,
+    registry: Arc<Registry>,
+    drain_time: Duration,
+    /// Numbers given so far.
+    count: u64,
+    _upkeep: JoinSet<()>,
+}
+
+struct Standing<H> {
+    name: String,
+    asked: SocketAddr,
+    /// The address really bound.
+    address: SocketAddr,
+    /// In the registry.
+    number: u64,
+    seat: Arc<ArcSwap<Attendant<H>>>,
+    _accepting: JoinSet<()>,
+}
+
+/// What every connection of one listener shares, until the configuration changes.
 struct Attendant<H> {
     listener: usize,
     tls: Option<TlsAcceptor>,
@@ -60,67 +99,153 @@ impl Front {
     ///
     /// An address that cannot be listened on, a certificate or key that cannot be used.
     pub(super) fn bind(settings: &Settings, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        Self::bind_patient(settings, metrics, STALL_TIME)
+        Self::bind_patient(settings, metrics, STALL_TIME, |_, _| false)
+    }
+
+    /// The same beside doors that stand: those that keep their address keep their socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Front::bind`].
+    pub(super) fn bind_beside<H>(settings: &Settings, metrics: Arc<Metrics>, doors: &Doors<H>) -> Result<Self, StartError> {
+        Self::bind_patient(settings, metrics, STALL_TIME, |name, asked| doors.position(name, asked).is_some())
     }
 
     /// The same with another bound on stalls.
-    pub(super) fn bind_patient(settings: &Settings, metrics: Arc<Metrics>, stall: Duration) -> Result<Self, StartError> {
+    pub(super) fn bind_patient(
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        stall: Duration,
+        stands: impl Fn(&str, SocketAddr) -> bool,
+    ) -> Result<Self, StartError> {
         let limits = settings.limits.clone();
         let patience = Patience { head: limits.header_time, idle: limits.idle_time, stall };
         let mut doors = Vec::with_capacity(settings.listeners.len());
         for listener in &settings.listeners {
             // Files first: a mistake in them is no matter of who holds the port.
             let tls = listener.tls.as_ref().map(tls::acceptor).transpose()?;
-            let setting = format!("the address of listener \"{}\"", listener.name);
-            doors.push(Door { bound: Bound::new(listener.address, &setting)?, tls });
+            let (name, asked) = (listener.name.clone(), listener.address);
+            let setting = format!("the address of listener \"{name}\"");
+            let bound = if stands(&name, asked) { None } else { Some(Bound::new(asked, &setting)?) };
+            doors.push(Door { name, asked, bound, tls });
         }
-        let registry = Registry::new(limits.connections_per_address, patience, Arc::clone(&metrics));
-        Ok(Self { doors, http: Http::new(&limits), registry, metrics, limits })
+        let rules = Rules { per_address: limits.connections_per_address, patience };
+        Ok(Self { doors, http: Http::new(&limits), rules, metrics, limits })
     }
 
-    /// The addresses really bound, in the listeners' order.
+    /// The addresses really bound, in the listeners' order; those of doors that stand are not among them.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.bound.address).collect()
+        self.doors.iter().filter_map(|door| door.bound.as_ref()).map(|bound| bound.address).collect()
     }
 
-    /// Who is connected.
-    pub(super) fn registry(&self) -> &Arc<Registry> {
-        &self.registry
-    }
-
-    /// Serves with `handler` until `stop` resolves, then drains.
+    /// Starts to accept.
     ///
     /// # Errors
     ///
     /// The runtime cannot take a listening socket.
-    pub(super) async fn serve<H, R>(self, handler: H, stop: impl Future<Output = ()>) -> io::Result<()>
-    where
-        H: Fn(Arc<Connection>, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
-        R: Future<Output = Response<ReplyBody>> + Send + 'static,
-    {
-        let mut tasks = JoinSet::new();
-        for (listener, door) in self.doors.into_iter().enumerate() {
-            let attendant = Arc::new(Attendant {
-                listener,
-                tls: door.tls,
-                http: self.http.clone(),
-                handler: handler.clone(),
-                metrics: Arc::clone(&self.metrics),
-                handshake_time: self.limits.header_time,
-            });
-            tasks.spawn(accept_for_ever(door.bound.listen()?, Arc::clone(&self.registry), attendant));
-        }
+    pub(super) fn open<H: Handler>(self, handler: &H) -> io::Result<Doors<H>> {
+        let registry = Registry::new(self.rules);
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(Arc::clone(&self.registry).sweep_for_ever());
-        upkeep.spawn(keep_up(self.metrics));
+        upkeep.spawn(Arc::clone(&registry).sweep_for_ever());
+        upkeep.spawn(keep_up(Arc::clone(&self.metrics)));
+        let drain_time = self.limits.drain_time;
+        let mut doors = Doors { standing: Vec::new(), registry, drain_time, count: 0, _upkeep: upkeep };
+        doors.change(self, handler)?;
+        Ok(doors)
+    }
+
+    /// Serves with `handler` until `stop` resolves, then drains.
+    #[cfg(test)]
+    pub(super) async fn serve<H: Handler>(self, handler: H, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let doors = self.open(&handler)?;
         stop.await;
+        doors.close().await;
+        Ok(())
+    }
+}
+
+impl<H> Doors<H> {
+    /// The standing door that a listener of this name and address goes on with: an address is one socket, and where the
+    /// system chooses the port the name tells which.
+    fn position(&self, name: &str, asked: SocketAddr) -> Option<usize> {
+        let is_it = |door: &Standing<H>| door.asked == asked && (asked.port() != 0 || door.name == name);
+        self.standing.iter().position(is_it)
+    }
+
+    /// The addresses really bound, in the listeners' order.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.standing.iter().map(|door| door.address).collect()
+    }
+
+    /// The open connections.
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Closes the listeners, lets exchanges in the air end within the drain time, and cuts the rest.
+    pub(super) async fn close(self) {
         // Dropping the accepting tasks closes their sockets: new clients are refused by the system.
-        tasks.shutdown().await;
-        let cut = self.registry.drain(self.limits.drain_time).await;
+        drop(self.standing);
+        let cut = self.registry.drain(self.drain_time).await;
         if cut > 0 {
             tracing::warn!(connections = cut, "drain time is over, connections were cut");
         }
+    }
+}
+
+impl<H: Handler> Doors<H> {
+    /// Puts other listeners in place of these: sockets that stay lose no connection, and those that go finish the exchanges
+    /// that they are in.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot take a listening socket; nothing has changed then.
+    pub(super) fn change(&mut self, front: Front, handler: &H) -> io::Result<()> {
+        let Front { doors, http, rules, metrics, limits } = front;
+        let mut next = Vec::with_capacity(doors.len());
+        for (listener, door) in doors.into_iter().enumerate() {
+            let attendant = Arc::new(Attendant {
+                listener,
+                tls: door.tls,
+                http: http.clone(),
+                handler: handler.clone(),
+                metrics: Arc::clone(&metrics),
+                handshake_time: limits.header_time,
+            });
+            let listening = door.bound.map(|bound| Ok::<_, io::Error>((bound.address, bound.listen()?))).transpose()?;
+            next.push((door.name, door.asked, attendant, listening));
+        }
+        // From here nothing fails.
+        self.registry.set(rules);
+        self.drain_time = limits.drain_time;
+        let mut standing = Vec::with_capacity(next.len());
+        for (name, asked, attendant, listening) in next {
+            standing.extend(match listening {
+                Some((address, listening)) => Some(self.erect((name, asked, address), attendant, listening)),
+                None => self.position(&name, asked).map(|at| {
+                    let door = self.standing.swap_remove(at);
+                    door.seat.store(attendant);
+                    Standing { name, ..door }
+                }),
+            });
+        }
+        for gone in std::mem::replace(&mut self.standing, standing) {
+            self.registry.finish(gone.number);
+        }
         Ok(())
+    }
+
+    fn erect(
+        &mut self,
+        (name, asked, address): (String, SocketAddr, SocketAddr),
+        attendant: Arc<Attendant<H>>,
+        listening: Listening,
+    ) -> Standing<H> {
+        self.count += 1;
+        let (number, seat) = (self.count, Arc::new(ArcSwap::new(attendant)));
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept_for_ever(listening, Arc::clone(&self.registry), number, Arc::clone(&seat)));
+        Standing { name, asked, address, number, seat, _accepting: accepting }
     }
 }
 
@@ -132,30 +257,33 @@ async fn keep_up(metrics: Arc<Metrics>) {
     }
 }
 
-async fn accept_for_ever<H, R>(mut listening: Listening, registry: Arc<Registry>, attendant: Arc<Attendant<H>>)
-where
-    H: Fn(Arc<Connection>, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = Response<ReplyBody>> + Send + 'static,
-{
+async fn accept_for_ever<H: Handler>(
+    mut listening: Listening,
+    registry: Arc<Registry>,
+    number: u64,
+    seat: Arc<ArcSwap<Attendant<H>>>,
+) {
     loop {
         let (stream, peer) = listening.accept().await;
-        // A connection beyond its address's limit is closed without a word.
-        if let Some(open) = registry.open(attendant.listener, peer.ip()) {
-            tokio::spawn(Arc::clone(&attendant).attend(stream, peer, open));
+        let attendant = seat.load_full();
+        match registry.open(number, peer.ip(), || attendant.metrics.connected(attendant.listener)) {
+            Some(open) => drop(tokio::spawn(attendant.attend(stream, peer, open, Arc::clone(&seat)))),
+            // A connection beyond its address's limit is closed without a word.
+            None => attendant.metrics.connection_refused(attendant.listener, RefusedConnection::AddressLimit),
         }
     }
 }
 
-impl<H, R> Attendant<H>
-where
-    H: Fn(Arc<Connection>, Request<Incoming>) -> R + Clone,
-    R: Future<Output = Response<ReplyBody>>,
-{
-    /// One connection from accept to close; a panic in here ends this connection alone.
-    async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open) {
+impl<H: Handler> Attendant<H> {
+    /// One connection from accept to close; a panic in here ends this connection alone. Each request is answered by whoever
+    /// has the seat then.
+    async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open, seat: Arc<ArcSwap<Self>>) {
         let (interim, pins) = (Interim::default(), Pins::default());
-        let connection = Connection { listener: self.listener, peer, tls: self.tls.is_some(), interim, pins };
-        let handler = self.handler.clone();
+        let connection = Connection { peer, tls: self.tls.is_some(), interim, pins };
+        let handler = move |connection: Arc<Connection>, request: Request<Incoming>| {
+            let now = seat.load();
+            now.handler.clone().answer(connection, now.listener, request)
+        };
         let ended = match &self.tls {
             None => self.http.serve((stream, open), connection, handler).await,
             Some(tls) => match tokio::time::timeout(self.handshake_time, tls.accept(stream)).await {

@@ -10,6 +10,7 @@
 //! - see `connection`
 
 mod connection;
+mod control;
 mod error;
 mod front;
 mod listen;
@@ -37,6 +38,8 @@ use crate::gateway::Gateway;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 pub use connection::Connection;
+use control::Generation;
+pub use control::{Control, Reloaded, Source};
 pub use error::StartError;
 use front::Front;
 pub(crate) use listen::{Bound, Listening};
@@ -45,8 +48,7 @@ pub(crate) use listen::{Bound, Listening};
 pub struct Server {
     front: Front,
     admin: Option<Admin>,
-    gateway: Arc<Gateway>,
-    observer: Arc<Observer>,
+    control: Arc<Control>,
 }
 
 impl Server {
@@ -58,16 +60,29 @@ impl Server {
     ///
     /// A [`StartError`] that names what is wrong and what to do.
     pub fn bind(settings: Arc<Settings>, clock: Clock) -> Result<Self, StartError> {
+        Self::bind_reloadable(settings, clock, None)
+    }
+
+    /// The same, with a place to read other settings from later.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn bind_reloadable(settings: Arc<Settings>, clock: Clock, source: Option<Source>) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(&settings));
+        metrics.configured(clock.now());
         let front = Front::bind(&settings, Arc::clone(&metrics))?;
         let admin = settings.admin.as_ref().map(|admin| Admin::bind(admin, Arc::clone(&metrics))).transpose()?;
         let keyed = Keyed::random().map_err(StartError::Random)?;
         let observer = Observer::new(&settings, metrics, clock.clone(), keyed).map_err(StartError::AccessLog)?;
         let observer = Arc::new(observer);
+        let admin_address = admin.as_ref().map(Admin::address);
         let mut own = front.addresses();
-        own.extend(admin.as_ref().map(Admin::address));
-        let gateway = Gateway::new(settings, clock, Arc::clone(&observer), &own).map_err(StartError::Gateway)?;
-        Ok(Self { front, admin, gateway, observer })
+        own.extend(admin_address);
+        let gateway =
+            Gateway::new(Arc::clone(&settings), clock.clone(), Arc::clone(&observer), &own).map_err(StartError::Gateway)?;
+        let control = Control::new(Generation { settings, gateway, observer }, clock, source, admin_address);
+        Ok(Self { front, admin, control })
     }
 
     /// The listeners' real addresses, in the order of `Settings::listeners`.
@@ -82,6 +97,12 @@ impl Server {
         self.admin.as_ref().map(Admin::address)
     }
 
+    /// What changes the running server.
+    #[must_use]
+    pub fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
+
     /// Serves until `stop` resolves, then accepts no more, lets what is in the air end within
     /// `limits.drain_time`, cuts the rest and writes the access log to its end.
     ///
@@ -89,30 +110,31 @@ impl Server {
     ///
     /// The runtime cannot take a listening socket.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { front, admin, gateway, observer } = self;
+        let Self { front, admin, control } = self;
+        let registry = control.open(front).await?;
         let mut operator = tokio::task::JoinSet::new();
         if let Some(admin) = admin {
             // Says 503 on /readyz while draining, so that a balancer looks elsewhere.
-            let (gateway, registry) = (Arc::clone(&gateway), Arc::clone(front.registry()));
-            operator.spawn(admin.serve(move || gateway.is_ready() && !registry.is_stopping())?);
+            let control = Arc::clone(&control);
+            operator.spawn(admin.serve(move || control.generation().gateway.is_ready() && !registry.is_stopping())?);
         }
-        operator.spawn(maintain_for_ever(Arc::clone(&gateway)));
-        let handler = move |connection, request| Arc::clone(&gateway).handle(connection, request);
-        let ended = front.serve(handler, stop).await;
+        operator.spawn(maintain_for_ever(Arc::clone(&control)));
+        stop.await;
+        control.close().await;
         operator.shutdown().await;
-        observer.close();
-        ended
+        control.generation().observer.close();
+        Ok(())
     }
 }
 
 /// How often the memory tier is tidied and its gauges are set.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
-async fn maintain_for_ever(gateway: Arc<Gateway>) {
+async fn maintain_for_ever(control: Arc<Control>) {
     let mut interval = tokio::time::interval(MAINTENANCE_INTERVAL);
     loop {
         interval.tick().await;
-        gateway.maintain();
+        control.generation().gateway.maintain();
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::metrics::{Metrics, RefusedConnection};
+use crate::clock::Clock;
+use crate::metrics::Counted;
 
 use super::watch::{Order, Patience, Watch};
 
@@ -16,9 +17,16 @@ use super::watch::{Order, Patience, Watch};
 pub(super) struct Registry {
     table: Mutex<Table>,
     emptied: Notify,
-    per_address_limit: usize,
-    patience: Patience,
-    metrics: Arc<Metrics>,
+    rules: Mutex<Rules>,
+}
+
+/// What a reload may change.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    /// Most connections of one address.
+    pub(super) per_address: usize,
+    /// How long a connection may stand still.
+    pub(super) patience: Patience,
 }
 
 #[derive(Default)]
@@ -30,6 +38,8 @@ struct Table {
 }
 
 struct Entry {
+    /// The door it came through.
+    door: u64,
     watch: Arc<Watch>,
     /// The note at the last sweep that saw a new one, and when that was.
     seen: u64,
@@ -41,24 +51,27 @@ pub(super) struct Open {
     registry: Arc<Registry>,
     watch: Arc<Watch>,
     number: u64,
-    listener: usize,
     address: IpAddr,
+    counted: Option<Counted>,
 }
 
 impl Registry {
-    /// An empty registry; an address may have `per_address_limit` connections at a time.
-    pub(super) fn new(per_address_limit: usize, patience: Patience, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), emptied: Notify::new(), per_address_limit, patience, metrics })
+    /// An empty registry.
+    pub(super) fn new(rules: Rules) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), emptied: Notify::new(), rules: Mutex::new(rules) })
     }
 
-    /// Takes in a connection, unless its address has too many.
-    pub(super) fn open(self: &Arc<Self>, listener: usize, address: IpAddr) -> Option<Open> {
+    /// From now on these rules hold; connections beyond a lower number stay.
+    pub(super) fn set(&self, rules: Rules) {
+        *self.rules.lock() = rules;
+    }
+
+    /// Takes in a connection, unless its address has too many; `counted` goes with it.
+    pub(super) fn open(self: &Arc<Self>, door: u64, address: IpAddr, counted: impl FnOnce() -> Counted) -> Option<Open> {
         let watch = Arc::new(Watch::new());
         let mut table = self.table.lock();
         let count = table.per_address.entry(address).or_insert(0);
-        if *count >= self.per_address_limit {
-            drop(table);
-            self.metrics.connection_refused(listener, RefusedConnection::AddressLimit);
+        if *count >= self.rules.lock().per_address {
             return None;
         }
         *count += 1;
@@ -67,23 +80,23 @@ impl Registry {
         if table.stopping {
             watch.tell(Order::Finish);
         }
-        table.open.insert(number, Entry { watch: Arc::clone(&watch), seen: 0, since: None });
+        table.open.insert(number, Entry { door, watch: Arc::clone(&watch), seen: 0, since: None });
         drop(table);
-        self.metrics.connections(listener, 1);
-        Some(Open { registry: Arc::clone(self), watch, number, listener, address })
+        Some(Open { registry: Arc::clone(self), watch, number, address, counted: Some(counted()) })
     }
 
     /// Sweeps for ever, at the interval that the shortest patience asks for.
     pub(super) async fn sweep_for_ever(self: Arc<Self>) {
-        let mut interval = tokio::time::interval(self.patience.sweep_interval());
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.sweep(interval.tick().await.into_std());
+            let pause = self.rules.lock().patience.sweep_interval();
+            tokio::time::sleep(pause).await;
+            self.sweep(Clock::instant());
         }
     }
 
     /// Ends connections whose note stands longer than it may.
     fn sweep(&self, now: Instant) {
+        let patience = self.rules.lock().patience;
         for entry in self.table.lock().open.values_mut() {
             let note = entry.watch.note();
             let since = match entry.since {
@@ -93,7 +106,7 @@ impl Registry {
                     continue;
                 }
             };
-            if let Some((bound, order)) = Watch::bound(note, &self.patience)
+            if let Some((bound, order)) = Watch::bound(note, &patience)
                 && now.saturating_duration_since(since) >= bound
             {
                 entry.watch.tell(order);
@@ -119,6 +132,17 @@ impl Registry {
     /// Whether the end was ordered.
     pub(super) fn is_stopping(&self) -> bool {
         self.table.lock().stopping
+    }
+
+    /// Lets the connections of a door that is closed end after the exchange that they are in.
+    pub(super) fn finish(&self, door: u64) {
+        let table = self.table.lock();
+        let watches: Vec<_> =
+            table.open.values().filter(|entry| entry.door == door).map(|entry| Arc::clone(&entry.watch)).collect();
+        drop(table);
+        for watch in watches {
+            watch.tell(Order::Finish);
+        }
     }
 
     fn tell_all(&self, order: Order) {
@@ -162,7 +186,7 @@ impl Drop for Open {
         }
         let is_empty = table.open.is_empty();
         drop(table);
-        self.registry.metrics.connections(self.listener, -1);
+        drop(self.counted.take());
         if is_empty {
             self.registry.emptied.notify_waiters();
         }

@@ -25,6 +25,25 @@ fn reply(content: impl Into<Bytes>) -> Response<ReplyBody> {
     Response::new(ReplyBody::new(Body::Full(content.into()), None))
 }
 
+/// A handler made from a function.
+#[derive(Clone)]
+struct Made<F>(F);
+
+impl<F, R> front::Handler for Made<F>
+where
+    F: Fn(Arc<Connection>, usize, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<ReplyBody>> + Send + 'static,
+{
+    fn answer(
+        self,
+        connection: Arc<Connection>,
+        listener: usize,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send + 'static {
+        (self.0)(connection, listener, request)
+    }
+}
+
 /// A front with a handler of the test's own; dropping `stop` stops it.
 struct Running {
     address: SocketAddr,
@@ -36,16 +55,16 @@ struct Running {
 impl Running {
     fn start<H, R>(change: impl FnOnce(&mut Settings), stall: Duration, handler: H) -> Self
     where
-        H: Fn(Arc<Connection>, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+        H: Fn(Arc<Connection>, usize, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Response<ReplyBody>> + Send + 'static,
     {
         let mut settings = sample::settings();
         change(&mut settings);
         let metrics = Arc::new(Metrics::new(&settings));
-        let front = Front::bind_patient(&settings, Arc::clone(&metrics), stall).unwrap();
+        let front = Front::bind_patient(&settings, Arc::clone(&metrics), stall, |_, _| false).unwrap();
         let address = front.addresses()[0];
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(front.serve(handler, async {
+        let ended = tokio::spawn(front.serve(Made(handler), async {
             let _ = stopped.await;
         }));
         Self { address, metrics, stop, ended }
@@ -53,7 +72,7 @@ impl Running {
 
     /// Answers everything with "hello" at once.
     fn hello(change: impl FnOnce(&mut Limits)) -> Self {
-        Self::start(|settings| change(&mut settings.limits), NEVER, |_, _| std::future::ready(reply("hello")))
+        Self::start(|settings| change(&mut settings.limits), NEVER, |_, _, _| std::future::ready(reply("hello")))
     }
 
     async fn connect(&self) -> TcpStream {
@@ -150,7 +169,7 @@ async fn an_exchange_may_take_longer_than_head_and_idle_time() {
     let go_on = Arc::new(Notify::new());
     let waited_for = Arc::clone(&go_on);
     let change = |settings: &mut Settings| (settings.limits.header_time, settings.limits.idle_time) = (SOON, SOON);
-    let running = Running::start(change, NEVER, move |_, _| {
+    let running = Running::start(change, NEVER, move |_, _, _| {
         let go_on = Arc::clone(&waited_for);
         async move {
             go_on.notified().await;
@@ -172,7 +191,7 @@ async fn a_client_that_closes_its_writing_half_gets_its_answer() {
     let running = Running::start(
         |_| {},
         NEVER,
-        move |_, _| {
+        move |_, _, _| {
             let half_closed = Arc::clone(&waited_for);
             async move {
                 half_closed.notified().await;
@@ -207,7 +226,7 @@ async fn a_client_that_does_not_read_is_cut() {
     let running = Running::start(
         |_| {},
         SOON,
-        move |_, _| {
+        move |_, _, _| {
             beginning.notify_one();
             std::future::ready(reply(vec![b'x'; 64 * 1024 * 1024]))
         },
@@ -224,7 +243,7 @@ async fn a_client_that_does_not_send_its_content_is_cut() {
     let running = Running::start(
         |_| {},
         SOON,
-        |_, request| async move {
+        |_, _, request| async move {
             let _ = request.into_body().collect().await;
             reply("hello")
         },
@@ -269,7 +288,7 @@ async fn draining_lets_the_exchange_in_the_air_end_and_takes_no_new_client() {
     let running = Running::start(
         |_| {},
         NEVER,
-        move |_, _| {
+        move |_, _, _| {
             let (began, go_on) = (Arc::clone(&beginning), Arc::clone(&waited_for));
             async move {
                 began.notify_one();
@@ -298,7 +317,7 @@ async fn draining_ends_when_its_time_is_over() {
     let running = Running::start(
         |settings| settings.limits.drain_time = SOON,
         NEVER,
-        move |_, _| {
+        move |_, _, _| {
             beginning.notify_one();
             std::future::pending()
         },
@@ -317,7 +336,7 @@ async fn a_tunnel_lives_on_and_is_cut_when_draining_ends() {
     let change = |settings: &mut Settings| {
         (settings.limits.header_time, settings.limits.idle_time, settings.limits.drain_time) = (SOON, SOON, SOON);
     };
-    let running = Running::start(change, SOON, move |_, mut request| {
+    let running = Running::start(change, SOON, move |_, _, mut request| {
         let (upgrade, broke_off) = (hyper::upgrade::on(&mut request), Arc::clone(&breaking));
         tokio::spawn(async move {
             let mut tunnel = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
@@ -348,7 +367,7 @@ async fn a_panic_ends_one_connection() {
     let running = Running::start(
         |_| {},
         NEVER,
-        move |_, _| {
+        move |_, _, _| {
             let call = calls.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert_ne!(call, 0, "the first request fails (this panic is expected)");
@@ -388,9 +407,9 @@ async fn the_handler_learns_where_a_request_came_from() {
     let running = Running::start(
         |_| {},
         NEVER,
-        |connection: Arc<Connection>, request| {
+        |connection: Arc<Connection>, listener, request| {
             assert_eq!(*request.method(), Method::GET);
-            std::future::ready(reply(format!("{} {} {}", connection.listener, connection.peer, connection.tls)))
+            std::future::ready(reply(format!("{} {} {}", listener, connection.peer, connection.tls)))
         },
     );
     let socket = TcpSocket::new_v4().unwrap();
@@ -418,7 +437,7 @@ async fn a_tls_listener_speaks_http_1_1() {
     let running = Running::start(
         |settings| settings.listeners[0].tls = Some(files),
         NEVER,
-        |connection: Arc<Connection>, _| std::future::ready(reply(format!("tls {}", connection.tls))),
+        |connection: Arc<Connection>, _, _| std::future::ready(reply(format!("tls {}", connection.tls))),
     );
     let mut roots = rustls::RootCertStore::empty();
     roots.add(root).unwrap();
@@ -447,7 +466,7 @@ async fn a_handshake_that_fails_or_never_ends_is_counted() {
             settings.listeners[0].tls = Some(files);
             settings.limits.header_time = SOON;
         };
-        let running = Running::start(change, NEVER, |_, _| std::future::ready(reply("hello")));
+        let running = Running::start(change, NEVER, |_, _, _| std::future::ready(reply("hello")));
         let mut client = running.connect().await;
         client.write_all(sent).await.unwrap();
         until_closed(&mut client).await;

@@ -98,6 +98,11 @@ impl Client {
         self.request("HEAD", target).send()
     }
 
+    /// Where it connects to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A request to be completed and sent; the target is a path, or anything else verbatim.
     pub fn request(&self, method: &str, target: &str) -> Request {
         let sharing_connections = Self { idle: Arc::clone(&self.idle), ..self.clone() };

@@ -8,19 +8,20 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vouchsafe::clock::Clock;
-use vouchsafe::server::Server;
+use vouchsafe::server::{Control, Reloaded, Server, Source};
 
 use super::authority::Authority;
 use super::client::{Client, basic};
 use super::origin::Origin;
 
 use super::toml::{ConfigText, password_of, write_users};
-use super::wait::within;
+use super::wait::{eventually, within};
 
 /// A running gateway; dropping it stops it.
 pub struct Gateway {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    control: Arc<Control>,
     directory: TempDir,
     config: ConfigText,
     first_origin: Option<(&'static str, String)>,
@@ -69,6 +70,27 @@ impl Gateway {
     /// The address of the admin listener.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.expect("a gateway with an admin listener")
+    }
+
+    /// Puts another text into the configuration file and reloads it.
+    ///
+    /// # Errors
+    ///
+    /// The text of why it was refused.
+    pub async fn reload(&self, change: impl FnOnce(String) -> String) -> Result<Reloaded, String> {
+        let file = self.directory().join("test.toml");
+        let text = std::fs::read_to_string(&file).expect("the configuration");
+        std::fs::write(&file, change(text)).expect("a writable file");
+        eventually("the server to run", || async {
+            if self.control.addresses().await.is_empty() { Err("not yet".to_owned()) } else { Ok(()) }
+        })
+        .await;
+        self.control.reload().await
+    }
+
+    /// A client of a listener that a reload may have added, by its index now.
+    pub async fn anonymous_now_at(&self, listener: usize) -> Client {
+        Client::to(self.control.addresses().await[listener]).host("app.test")
     }
 
     /// Where the configuration, the users and the access log are.
@@ -219,13 +241,15 @@ impl GatewayBuilder {
         let text = self.text();
         std::fs::write(directory.path().join("test.toml"), &text).expect("a writable directory");
         let settings = vouchsafe::config::parse(&text, "test.toml", directory.path()).map_err(|errors| errors.to_string())?;
-        let server = Server::bind(Arc::new(settings), self.clock).map_err(|error| error.to_string())?;
-        let (addresses, admin) = (server.addresses(), server.admin_address());
+        let file = directory.path().join("test.toml");
+        let source: Source = Box::new(move || vouchsafe::config::load(&file).map_err(|errors| errors.to_string()));
+        let server = Server::bind_reloadable(Arc::new(settings), self.clock, Some(source)).map_err(|error| error.to_string())?;
+        let (addresses, admin, control) = (server.addresses(), server.admin_address(), server.control());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let _ended = server.run(async move { drop(stopped.await) }).await;
         });
         let Self { config, first_origin, authority, .. } = self;
-        Ok(Gateway { addresses, admin, directory, config, first_origin, authority, stop: Some(stop), task })
+        Ok(Gateway { addresses, admin, control, directory, config, first_origin, authority, stop: Some(stop), task })
     }
 }

@@ -1,4 +1,4 @@
-//! Every example in `config/` is a valid configuration, and the reference shows the true defaults.
+//! Every example in `config/` and `benches/peers/` is a valid configuration, and the reference shows the true defaults.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -30,7 +30,11 @@ const FILES: [(&str, &str); 11] = [
 ];
 
 fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    examples_in("config")
+}
+
+fn examples_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     files.sort();
@@ -50,13 +54,13 @@ fn installed(example: &Path) -> (TempDir, PathBuf) {
 
 #[test]
 fn every_example_passes_the_check() {
-    let examples = examples();
+    let examples = [examples(), examples_in("benches/peers")].concat();
     for example in &examples {
         let (_folder, path) = installed(example);
         let report = check::report(&path).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         assert!(report.contains("listeners\n"), "{report}");
     }
-    assert_eq!(examples.len(), 4, "{examples:?}");
+    assert_eq!(examples.len(), 4 + 3, "{examples:?}");
 }
 
 #[test]

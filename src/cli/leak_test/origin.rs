@@ -152,13 +152,17 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             Some(_) => {}
         }
         stream.flush().await?;
+        if request.is_last() {
+            return Ok(());
+        }
     }
     Ok(())
 }
 
 /// Answers one request; false if the connection ends with it.
 async fn answer(target: &Target, request: &Request, clock: &Clock, stream: &mut BufStream<TcpStream>) -> std::io::Result<bool> {
-    let Script { first, refused, chunked, .. } = target.script;
+    let Script { first, refused, .. } = target.script;
+    let chunked = target.script.chunked && !request.is_http10;
     let by = Person::who_sends(request.value("authorization"), request.value("cookie"));
     let refusal = refused.filter(|(person, _)| person.name == by.name).map(|(_, status)| status);
     let is_current = refusal.is_none() && request.value("if-none-match").is_some_and(|tags| tags.contains(&target.tag));
@@ -222,6 +226,7 @@ fn piece(text: &str, chunked: bool) -> String {
 /// The head of a request; the test sends no content.
 struct Request {
     path: String,
+    is_http10: bool,
     fields: Vec<(String, String)>,
 }
 
@@ -245,10 +250,17 @@ impl Request {
             }
             lines.push(line);
         }
-        let path = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
+        let start = lines.first().map_or("", String::as_str);
+        let path = start.split(' ').nth(1).unwrap_or_default().to_owned();
+        let is_http10 = start.ends_with("HTTP/1.0");
         let field =
             |line: &String| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-        Ok(Some(Self { path, fields: lines.iter().skip(1).filter_map(field).collect() }))
+        Ok(Some(Self { path, is_http10, fields: lines.iter().skip(1).filter_map(field).collect() }))
+    }
+
+    /// Whether the connection ends with the answer (RFC 9112 section 9.3).
+    fn is_last(&self) -> bool {
+        self.is_http10 || self.value("connection").is_some_and(|options| options.eq_ignore_ascii_case("close"))
     }
 
     fn value(&self, name: &str) -> Option<&str> {

@@ -35,6 +35,11 @@ impl Person {
         !self.fields.is_empty()
     }
 
+    /// Whether this field comes with their requests.
+    pub(super) fn sends(&self, name: &str) -> bool {
+        self.fields.iter().any(|(found, _)| found.eq_ignore_ascii_case(name))
+    }
+
     fn value(&self, name: &str) -> Option<&'static str> {
         self.fields.iter().find(|(found, _)| *found == name).map(|(_, value)| *value)
     }

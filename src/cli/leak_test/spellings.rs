@@ -78,10 +78,6 @@ pub const SPELLINGS: &[Spelling] = &[
     prohibits(&["s-maxage=60", "", "no-store"]),
     prohibits(&[",,public,,private,, max-age=60"]),
     prohibits(&["public, private=1, max-age=60"]),
-    prohibits(&["public, private=\"\", max-age=60"]),
-    prohibits(&["no-store=foo, public, max-age=60"]),
-    prohibits(&["private ;a, public, max-age=60"]),
-    prohibits(&["private=\"x-note, public, max-age=60"]),
     // Not a prohibition of the whole, or none at all.
     prohibits(&["private=\"x-note\", public, max-age=60"]),
     prohibits(&["ext=\"private, no-store\", public, max-age=60"]),
@@ -110,6 +106,10 @@ pub const SPELLINGS: &[Spelling] = &[
     permits(&["s-maxage=60, proxy-revalidate"]),
     permits(&["max-age=60, must-revalidate, proxy-revalidate"]),
     // Spellings that a sloppy parser reads in one way and a strict one in another.
+    odd(&["public, private=\"\", max-age=60"]),
+    odd(&["no-store=foo, public, max-age=60"]),
+    odd(&["private ;a, public, max-age=60"]),
+    odd(&["private=\"x-note, public, max-age=60"]),
     odd(&["s-maxage=abc, max-age=60"]),
     odd(&["s-maxage=\"60\""]),
     odd(&["s-maxage, max-age=60"]),

@@ -69,18 +69,18 @@ impl Exchange<'_> {
             // Section 4.3.1 lets the origin select among variants, too.
             return Verdict::Validated;
         }
+        let maker = self.stored.by;
         if self.is_other_variant() && self.expected(None) != Expectation::Origin {
-            let is_about_people = self.vary.is_some_and(|name| !name.to_ascii_lowercase().starts_with("accept-"));
-            let is_leak = is_about_people && !is_own;
+            let is_leak = !is_own && self.vary.is_some_and(|name| maker.sends(name));
             return if is_leak { Verdict::Leak("Vary tells them apart") } else { Verdict::Wrong("another variant") };
         }
         match expected {
             Expectation::Stored | Expectation::StoredAndAsked => Verdict::Reused,
             Expectation::Origin if is_own => Verdict::Wrong("reused without permission, for whom it was made"),
             Expectation::Origin if self.is_confirmed => Verdict::Wrong("stored without permission, confirmed by the origin"),
+            Expectation::Origin if !maker.is_credentialed() => Verdict::Wrong("reused without permission, made for nobody"),
             Expectation::Origin => Verdict::Leak("no permission"),
-            // Section 4.2.2: a cache may make up a lifetime where none is stated.
-            Expectation::Validated if !self.states_lifetime() && !model::is_never_fresh(self.spelling.lines) => Verdict::Reused,
+            Expectation::Validated if self.is_lifetime_open() => Verdict::Reused,
             Expectation::Validated if self.waits_for_origin() && !is_own => Verdict::Leak("the origin was not asked"),
             Expectation::Validated => Verdict::Wrong("stale"),
         }
@@ -111,9 +111,16 @@ impl Exchange<'_> {
         self.spelling.expires || model::states_lifetime(self.spelling.lines)
     }
 
+    /// A cache may make up a lifetime where none is stated (section 4.2.2), and is only encouraged to take one that is not
+    /// written as it should be for none (section 4.2.1).
+    fn is_lifetime_open(&self) -> bool {
+        let is_made_up = !self.states_lifetime() && !model::is_never_fresh(self.spelling.lines);
+        is_made_up || self.spelling.kind == Kind::Odd
+    }
+
     /// Section 3.5 lets others have it only once the origin was asked.
     fn waits_for_origin(&self) -> bool {
-        self.stored.by.is_credentialed() && model::is_judged_by_origin(self.spelling.lines)
+        self.stored.by.sends("authorization") && model::is_judged_by_origin(self.spelling.lines)
     }
 }
 

@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::{Access, Permit, Question};
 use crate::access_log::Observer;
+use crate::admin::Operator;
 use crate::auth::{Answer, Authenticator, Outcome, Presented, Principal, Rejection, Scheme};
 use crate::body::{Body, ReplyBody};
 use crate::cache::flights::Flights;
@@ -267,6 +268,12 @@ impl Gateway {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.authenticators.is_empty()
+    }
+
+    /// What the operator may do with this gateway's cache.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator::new(Arc::clone(&self.memory), self.keyed)
     }
 
     /// Tunnels that are open now; a stopping server waits for them.

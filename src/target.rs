@@ -287,6 +287,21 @@ fn parse_connect(arrival: Arrival, uri: &Uri) -> Result<Target, TargetError> {
     Ok(Target { scheme: Scheme::Https, host, port, path_and_query: "".into() })
 }
 
+/// Reads a URI with scheme and authority as the target that a request for it has.
+///
+/// # Errors
+///
+/// A [`TargetError`] that names what is wrong.
+///
+/// Source: RFC 9110 section 7.1.
+pub fn parse_uri(text: &str) -> Result<Target, TargetError> {
+    let uri: Uri = text.parse().map_err(|_| TargetError::NotAbsolute)?;
+    if uri.scheme().is_none() || uri.authority().is_none() {
+        return Err(TargetError::NotAbsolute);
+    }
+    parse_absolute(&uri)
+}
+
 /// absolute-form: `http://host/path`.
 fn parse_absolute(uri: &Uri) -> Result<Target, TargetError> {
     let scheme = match uri.scheme_str() {

@@ -17,7 +17,7 @@ use support::wire::Wire;
 use support::{Client, Gateway, Origin, reply, secs, test_clock};
 
 /// The fields of an access-log line.
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
     "time",
     "id",
     "listener",
@@ -33,6 +33,7 @@ const FIELDS: [&str; 26] = [
     "auth",
     "principal",
     "credentialed",
+    "credential",
     "result",
     "reason",
     "fwd_status",

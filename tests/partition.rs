@@ -273,3 +273,38 @@ async fn x029_a_validation_in_the_background_stays_in_its_partition() {
     assert_eq!(origin.count(), 3);
     assert_eq!(gateway.client("bob").with("cache-control", "only-if-cached").get("/x").await.text(), "answer 1");
 }
+
+/// D15: under another kind of partition nothing is there that was stored before, neither for others nor for who filled it;
+/// what was on its way when the policy changed belongs to the partition that it was asked for in.
+#[tokio::test]
+async fn d15_a_changed_partition_never_widens_who_sees_what_was_stored_before() {
+    let words = ["none", "credential", "principal"];
+    let mut cases = Cases::new();
+    for (before, after) in words.iter().flat_map(|before| words.iter().map(move |after| (*before, *after))) {
+        let clock = test_clock();
+        let gate = Gate::new();
+        let held = gate.clone();
+        let origin = numbering(
+            move |request| if request.target.ends_with("/held") { public(request).gate(&held) } else { public(request) },
+        )
+        .await;
+        let line = |word: &str| format!("partition = \"{word}\"");
+        let gateway = Gateway::forward(&clock).origin(&origin).policy(&line(before)).start().await;
+        let alice = gateway.client("alice").authorization("Bearer a");
+        let bob = gateway.client("bob").authorization("Bearer b");
+        alice.get("/x").await;
+        let on_its_way = tokio::spawn(alice.clone().get("/held"));
+        gate.wait_reached().await;
+        gateway.reload(|text| text.replace(&line(before), &line(after))).await.unwrap();
+        gate.open();
+        on_its_way.await.unwrap();
+        let is_there = before == after;
+        for path in ["/x", "/held"] {
+            let only = |client: &Client| client.clone().with("cache-control", "only-if-cached").get(path);
+            let (hers, his) = (only(&alice).await.status, only(&bob).await.status);
+            let expected = (if is_there { 200 } else { 504 }, if is_there && after == "none" { 200 } else { 504 });
+            cases.expect(&format!("{before} to {after}, {path}"), (hers, his), expected);
+        }
+    }
+    cases.finish(18);
+}

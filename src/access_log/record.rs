@@ -44,6 +44,8 @@ pub struct Record {
     pub auth: (Scheme, Outcome),
     /// Whether the request carried a credential for the origin (RFC 9111 section 3.5).
     pub credentialed: bool,
+    /// Keyed hash of all credentials, if there are any.
+    pub credential: Option<u128>,
     /// What the cache contributed.
     pub result: CacheResult,
     /// The word of `Cache-Status` that decided, or why the gateway answered itself.
@@ -104,6 +106,7 @@ impl Record {
             upstream: None,
             auth: (Scheme::None, Outcome::Missing),
             credentialed: false,
+            credential: None,
             result: CacheResult::None,
             reason: "",
             fwd_status: None,

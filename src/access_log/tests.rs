@@ -49,6 +49,7 @@ fn one_line_a_record_and_every_field_of_the_contract() {
     record.upstream = Some(Duration::from_micros(250));
     record.auth = (Scheme::Basic, Outcome::Ok);
     record.credentialed = true;
+    record.credential = Some(0xab << 64);
     record.result = CacheResult::Miss;
     record.reason = "uri-miss";
     record.fwd_status = Some(StatusCode::OK);
@@ -80,6 +81,7 @@ fn one_line_a_record_and_every_field_of_the_contract() {
         ("upstream_us", Value::from(250)),
         ("auth", serde_json::json!({ "scheme": "basic", "outcome": "ok" })),
         ("credentialed", Value::from(true)),
+        ("credential", Value::from("00000000000000ab")),
         ("result", Value::from("miss")),
         ("reason", Value::from("uri-miss")),
         ("fwd_status", Value::from(200)),

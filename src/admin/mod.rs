@@ -1,11 +1,14 @@
-//! The operator's listener: metrics and health.
+//! The operator's listener: metrics, health, and what changes a running cache.
 //!
-//! RFC 9110 section 9.1 (methods), section 15.5.6 (405 and `Allow`), RFC 6750 section 2.1 (bearer
-//! token in `Authorization`).
+//! RFC 9110 section 9.1 (methods), section 15.5.6 (405 and `Allow`).
 //!
 //! # Deviations
 //!
 //! none
+
+mod gate;
+mod operator;
+mod order;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,28 +19,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::settings;
 use crate::metrics::Metrics;
 use crate::server::{Bound, Listening, StartError};
+use gate::Gate;
+pub use operator::Operator;
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 64;
-/// How long a request head may take.
+/// How long a request head may take, and its content.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Most content of a request.
+const CONTENT_BYTES: usize = 64 << 10;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Source: the Prometheus text exposition format.
 const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-const PLACES: &str = "not found; this listener has /metrics, /healthz and /readyz\n";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PLACES: &str = "not found; this listener has /metrics, /healthz, /readyz and /purge\n";
 
 /// The admin listener, bound and not yet accepting.
 pub struct Admin {
@@ -48,7 +57,7 @@ pub struct Admin {
 /// What answers.
 struct Desk {
     metrics: Arc<Metrics>,
-    token: Option<Zeroizing<String>>,
+    gate: Gate,
 }
 
 impl Admin {
@@ -60,7 +69,7 @@ impl Admin {
     pub fn bind(settings: &settings::Admin, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let token = settings.token_file.as_deref().map(read_token).transpose()?;
         let bound = Bound::new(settings.address, "admin.address")?;
-        Ok(Self { bound, desk: Desk { metrics, token } })
+        Ok(Self { bound, desk: Desk { metrics, gate: Gate::new(token) } })
     }
 
     /// The address really bound.
@@ -69,22 +78,30 @@ impl Admin {
         self.bound.address
     }
 
-    /// Starts accepting; `ready` answers `/readyz`. The future serves for ever; dropping it also ends
-    /// the connections.
+    /// Starts accepting; `ready` answers `/readyz`, changes go through `operator`. The future serves for ever; dropping it
+    /// also ends the connections.
     ///
     /// # Errors
     ///
     /// The runtime cannot take the listening socket.
-    pub fn serve<R>(self, ready: R) -> io::Result<impl Future<Output = ()> + Send>
+    pub fn serve<R>(self, ready: R, operator: Operator) -> io::Result<impl Future<Output = ()> + Send>
     where
         R: Fn() -> bool + Send + Sync + 'static,
     {
         let listening = self.bound.listen()?;
-        Ok(accept_for_ever(listening, Arc::new(self.desk), Arc::new(ready)))
+        let office = Office { desk: self.desk, ready, operator };
+        Ok(accept_for_ever(listening, Arc::new(office)))
     }
 }
 
-async fn accept_for_ever<R>(mut listening: Listening, desk: Arc<Desk>, ready: Arc<R>)
+/// The desk, open: with what it needs of the running gateway.
+struct Office<R> {
+    desk: Desk,
+    ready: R,
+    operator: Operator,
+}
+
+async fn accept_for_ever<R>(mut listening: Listening, office: Arc<Office<R>>)
 where
     R: Fn() -> bool + Send + Sync + 'static,
 {
@@ -93,11 +110,14 @@ where
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (stream, _) = listening.accept().await;
+        let (stream, client) = listening.accept().await;
         while connections.try_join_next().is_some() {}
-        let (desk, ready) = (Arc::clone(&desk), Arc::clone(&ready));
+        let office = Arc::clone(&office);
         connections.spawn(async move {
-            let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(desk.answer(&request, ready.as_ref()))));
+            let service = service_fn(|request| {
+                let office = Arc::clone(&office);
+                async move { Ok::<_, Infallible>(office.answer(request, client).await) }
+            });
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
             if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
@@ -108,41 +128,76 @@ where
     }
 }
 
+impl<R> Office<R>
+where
+    R: Fn() -> bool + Send + Sync + 'static,
+{
+    async fn answer<B>(self: Arc<Self>, request: Request<B>, client: SocketAddr) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let (parts, content) = request.into_parts();
+        if let Some(refusal) = self.desk.refusal(&parts) {
+            return refusal;
+        }
+        if parts.method != Method::POST {
+            return self.desk.show(parts.uri.path(), &self.ready);
+        }
+        let content = tokio::time::timeout(HEAD_TIME, Limited::new(content, CONTENT_BYTES).collect()).await;
+        let content = match content {
+            Ok(Ok(content)) => content.to_bytes(),
+            Ok(Err(_)) => return text(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB of JSON\n"),
+            Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "expected the content within 10 seconds\n"),
+        };
+        // Counting looks at everything stored.
+        let change = tokio::task::spawn_blocking(move || change(&self.operator, &content, client));
+        change.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "failed\n"))
+    }
+}
+
+/// Carries out an order.
+fn change(operator: &Operator, content: &[u8], client: SocketAddr) -> Response<Full<Bytes>> {
+    match operator.withdraw(content, client) {
+        Ok(report) => match serde_json::to_vec(&report) {
+            Ok(document) => typed(StatusCode::OK, JSON, document),
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "failed\n"),
+        },
+        Err(error) => typed(StatusCode::BAD_REQUEST, TEXT, format!("{error}\n")),
+    }
+}
+
 impl Desk {
-    fn answer<B>(&self, request: &Request<B>, ready: &dyn Fn() -> bool) -> Response<Full<Bytes>> {
-        let path = request.uri().path();
-        let is_known = matches!(path, "/metrics" | "/healthz" | "/readyz");
+    /// The answer to a request that is not for this listener, or not let through.
+    fn refusal(&self, parts: &Parts) -> Option<Response<Full<Bytes>>> {
+        let path = parts.uri.path();
         // Health checkers rarely hold secrets; everything else tells something.
-        if path != "/healthz" && !self.admits(request.headers()) {
+        if path != "/healthz" && !self.gate.admits(&parts.headers) {
             let mut response = text(StatusCode::UNAUTHORIZED, "a bearer token is needed here\n");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
+            return Some(response);
         }
-        if !is_known {
-            return text(StatusCode::NOT_FOUND, PLACES);
+        let allowed = match path {
+            "/metrics" | "/healthz" | "/readyz" => "GET, HEAD",
+            "/purge" => "POST",
+            _ => return Some(text(StatusCode::NOT_FOUND, PLACES)),
+        };
+        if !allowed.split(", ").any(|method| method == parts.method.as_str()) {
+            let mut response = typed(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("expected {allowed}\n"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+            return Some(response);
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
+        let is_change = parts.method == Method::POST;
+        let refused = is_change.then(|| self.gate.may_change(&parts.headers).err()).flatten();
+        refused.map(|(status, message)| text(status, message))
+    }
+
+    fn show(&self, path: &str, ready: &dyn Fn() -> bool) -> Response<Full<Bytes>> {
         match path {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if ready() => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             _ => typed(StatusCode::OK, EXPOSITION, self.metrics.render()),
         }
-    }
-
-    /// Whether no token is configured, or this request brings it.
-    ///
-    /// Source: RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110 section 11.1).
-    fn admits(&self, fields: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let mut lines = fields.get_all(header::AUTHORIZATION).iter();
-        let (Some(line), None) = (lines.next(), lines.next()) else { return false };
-        let Some((scheme, given)) = line.as_bytes().split_at_checked(7) else { return false };
-        scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(given.trim_ascii().ct_eq(token.as_bytes()))
     }
 }
 

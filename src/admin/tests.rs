@@ -2,56 +2,82 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::cache::store::Memory;
+use crate::keyed::Keyed;
 use crate::server::sample;
 
-fn desk(token: Option<&str>) -> Desk {
+fn memory() -> Arc<Memory> {
+    Arc::new(Memory::new(1 << 20, Arc::new(Metrics::new(&sample::settings()))))
+}
+
+fn office(token: Option<&str>) -> Arc<Office<impl Fn() -> bool + Send + Sync + 'static>> {
+    ready_or_not(token, true)
+}
+
+fn ready_or_not(token: Option<&str>, is_ready: bool) -> Arc<Office<impl Fn() -> bool + Send + Sync + 'static>> {
     let metrics = Arc::new(Metrics::new(&sample::settings()));
-    Desk { metrics, token: token.map(|token| Zeroizing::new(token.to_owned())) }
+    let gate = Gate::new(token.map(|token| Zeroizing::new(token.to_owned())));
+    let operator = Operator::new(memory(), Keyed::random().unwrap());
+    Arc::new(Office { desk: Desk { metrics, gate }, ready: move || is_ready, operator })
 }
 
-fn ask(desk: &Desk, method: Method, path: &str, authorization: &[&str]) -> Response<Full<Bytes>> {
+/// The answer to a request with these field lines and this content.
+async fn ask<R>(
+    office: &Arc<Office<R>>,
+    method: Method,
+    path: &str,
+    lines: &[(&str, &str)],
+    content: &str,
+) -> Response<Full<Bytes>>
+where
+    R: Fn() -> bool + Send + Sync + 'static,
+{
     let mut request = Request::builder().method(method).uri(path);
-    for line in authorization {
-        request = request.header("authorization", *line);
+    for (name, value) in lines {
+        request = request.header(*name, *value);
     }
-    desk.answer(&request.body(()).unwrap(), &|| true)
+    let client = SocketAddr::from(([127, 0, 0, 1], 1));
+    Arc::clone(office).answer(request.body(Full::new(Bytes::from(content.to_owned()))).unwrap(), client).await
 }
 
-#[test]
-fn what_exists_is_served_and_what_does_not_says_what_does() {
-    let desk = desk(None);
+async fn text_of(response: Response<Full<Bytes>>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn what_exists_is_served_and_what_does_not_says_what_does() {
+    let office = office(None);
     let cases = [
         (Method::GET, "/metrics", 200),
         (Method::HEAD, "/metrics", 200),
         (Method::GET, "/healthz", 200),
         (Method::GET, "/readyz", 200),
         (Method::GET, "/", 404),
-        (Method::POST, "/purge", 404),
+        (Method::POST, "/", 404),
+        (Method::GET, "/purge", 405),
+        (Method::PUT, "/purge", 405),
+        (Method::OPTIONS, "/purge", 405),
         (Method::POST, "/metrics", 405),
         (Method::DELETE, "/healthz", 405),
     ];
     for (method, path, status) in cases {
-        assert_eq!(ask(&desk, method.clone(), path, &[]).status(), status, "{method} {path}");
+        assert_eq!(ask(&office, method.clone(), path, &[], "").await.status(), status, "{method} {path}");
     }
-    assert_eq!(ask(&desk, Method::PUT, "/readyz", &[]).headers()["allow"], "GET, HEAD");
-    assert_eq!(ask(&desk, Method::GET, "/metrics", &[]).headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(ask(&office, Method::PUT, "/readyz", &[], "").await.headers()["allow"], "GET, HEAD");
+    assert_eq!(ask(&office, Method::GET, "/purge", &[], "").await.headers()["allow"], "POST");
+    let metrics = ask(&office, Method::GET, "/metrics", &[], "").await;
+    assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(text_of(ask(&office, Method::GET, "/x", &[], "").await).await.contains("/purge"));
 }
 
 #[tokio::test]
-async fn not_found_lists_the_places() {
-    let content = ask(&desk(None), Method::GET, "/x", &[]).into_body().collect().await.unwrap().to_bytes();
-    assert!(std::str::from_utf8(&content).unwrap().contains("/metrics"));
+async fn not_ready_is_503() {
+    assert_eq!(ask(&ready_or_not(None, false), Method::GET, "/readyz", &[], "").await.status(), 503);
 }
 
-#[test]
-fn not_ready_is_503() {
-    let request = Request::builder().uri("/readyz").body(()).unwrap();
-    assert_eq!(desk(None).answer(&request, &|| false).status(), 503);
-}
-
-#[test]
-fn a_token_guards_everything_but_healthz() {
-    let desk = desk(Some("s3cret"));
+#[tokio::test]
+async fn a_token_guards_everything_but_healthz() {
+    let office = office(Some("s3cret"));
     let cases: [(&str, &[&str], u16); 11] = [
         ("/healthz", &[], 200),
         ("/metrics", &[], 401),
@@ -66,9 +92,49 @@ fn a_token_guards_everything_but_healthz() {
         ("/metrics", &["Bearer s3cret", "Bearer s3cret"], 401),
     ];
     for (path, authorization, status) in cases {
-        assert_eq!(ask(&desk, Method::GET, path, authorization).status(), status, "{path} {authorization:?}");
+        let lines: Vec<_> = authorization.iter().map(|value| ("authorization", *value)).collect();
+        assert_eq!(ask(&office, Method::GET, path, &lines, "").await.status(), status, "{path} {authorization:?}");
     }
-    assert_eq!(ask(&desk, Method::GET, "/metrics", &[]).headers()["www-authenticate"], "Bearer");
+    assert_eq!(ask(&office, Method::GET, "/metrics", &[], "").await.headers()["www-authenticate"], "Bearer");
+    let all = r#"{"all": true}"#;
+    assert_eq!(ask(&office, Method::POST, "/purge", &[("host", "localhost"), JSON_LINE], all).await.status(), 401);
+    assert_eq!(ask(&office, Method::POST, "/purge", &[("authorization", "Bearer s3cret")], all).await.status(), 200);
+}
+
+const JSON_LINE: (&str, &str) = ("content-type", "application/json");
+
+#[tokio::test]
+async fn without_a_token_a_change_is_for_this_machine_alone() {
+    let office = office(None);
+    let all = r#"{"all": true}"#;
+    for (lines, status) in [
+        (&[("host", "localhost:9128"), JSON_LINE][..], 200),
+        (&[("host", "localhost:9128")], 415),
+        (&[("host", "localhost:9128"), ("content-type", "text/plain")], 415),
+        (&[("host", "rebound.example"), JSON_LINE], 403),
+        (&[JSON_LINE], 403),
+    ] {
+        assert_eq!(ask(&office, Method::POST, "/purge", lines, all).await.status(), status, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_answered_with_what_was_done_or_what_is_wrong() {
+    let office = office(Some("t"));
+    let post = async |content: &str| {
+        let response = ask(&office, Method::POST, "/purge", &[("authorization", "Bearer t")], content).await;
+        (response.status().as_u16(), text_of(response).await)
+    };
+    let done = |text: &str| (200, text.to_owned());
+    assert_eq!(post(r#"{"all": true}"#).await, done(r#"{"what":"all","soft":false,"dry_run":false,"count":null}"#));
+    assert_eq!(
+        post(r#"{"tag": "a", "soft": true, "dry_run": true}"#).await,
+        done(r#"{"what":"tag","soft":true,"dry_run":true,"count":0}"#)
+    );
+    assert_eq!(post(r#"{"url": "http://a.example/"}"#).await, done(r#"{"what":"url","soft":false,"dry_run":false,"count":0}"#));
+    assert_eq!(post(r#"{"all": false}"#).await, (400, "all: expected true, found false\n".to_owned()));
+    let (status, text) = post(&"x".repeat(70_000)).await;
+    assert_eq!((status, text.as_str()), (413, "expected at most 64 KiB of JSON\n"));
 }
 
 #[test]
@@ -88,7 +154,8 @@ async fn it_answers_on_a_socket() {
     let settings = settings::Admin { address: sample::free_port(), token_file: None };
     let admin = Admin::bind(&settings, Arc::new(Metrics::new(&sample::settings()))).unwrap();
     let address = admin.address();
-    let serving = tokio::spawn(admin.serve(|| true).unwrap());
+    let operator = Operator::new(memory(), Keyed::random().unwrap());
+    let serving = tokio::spawn(admin.serve(|| true, operator).unwrap());
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

@@ -1,5 +1,6 @@
 //! The head of a stored response: what the rules need to know about it at any later time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -43,8 +44,35 @@ pub struct Head {
     pub policy_fingerprint: u64,
     /// The groups that `Cache-Groups` names (RFC 9875 section 2).
     pub groups: Box<[Box<str>]>,
-    /// Count of group invalidations when the response was asked for.
+    /// What `Surrogate-Key` names.
+    pub surrogate_keys: Box<[Box<str>]>,
+    /// Count of group invalidations and withdrawals when the response was asked for, or validated last.
     pub born: u64,
+    /// The last withdrawal that it was held against.
+    pub looked_at: LookedAt,
+}
+
+/// The number of a withdrawal that a head was held against and not found to be covered by; a clone starts anew.
+#[derive(Debug, Default)]
+pub struct LookedAt(AtomicU64);
+
+impl LookedAt {
+    /// The number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes a later one.
+    pub fn raise(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::Relaxed);
+    }
+}
+
+impl Clone for LookedAt {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Everything about the request that filled an entry which later decisions rest on.
@@ -125,7 +153,9 @@ impl Head {
             policy_fingerprint: policy.fingerprint,
             directives: selected.directives,
             groups: groups::members(received),
+            surrogate_keys: groups::surrogate_keys(received),
             born: filler.born,
+            looked_at: LookedAt::default(),
         })
     }
 
@@ -146,7 +176,9 @@ impl Head {
             age: age_base(received, filler.request_time, filler.response_time),
             policy_fingerprint: stored.policy_fingerprint,
             groups: Box::default(),
+            surrogate_keys: Box::default(),
             born: filler.born,
+            looked_at: LookedAt::default(),
         }
     }
 
@@ -198,6 +230,11 @@ impl Head {
         !self.credentialed || self.permission.is_some()
     }
 
+    /// The names under which it may be withdrawn.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().chain(&self.surrogate_keys).map(|tag| &**tag)
+    }
+
     /// The stored entity tag, as received.
     #[must_use]
     pub fn etag(&self) -> Option<&HeaderValue> {
@@ -208,8 +245,8 @@ impl Head {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let of = |fields: &HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 100).sum::<usize>();
-        let groups: usize = self.groups.iter().map(|group| group.len() + 16).sum();
-        of(&self.fields) + of(&self.reusable_fields) + groups + size_of::<Self>()
+        let tags: usize = self.tags().map(|tag| tag.len() + 16).sum();
+        of(&self.fields) + of(&self.reusable_fields) + tags + size_of::<Self>()
     }
 }
 

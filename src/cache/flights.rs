@@ -21,8 +21,8 @@ use super::key::{CacheKey, StoredKey};
 use super::lookup::{Asked, Chosen};
 use super::rules::partition::Partition;
 use super::rules::{reuse, vary};
-use super::store::Transfer;
 use super::store::transfer::TransferReader;
+use super::store::{FilledBy, Transfer};
 use crate::keyed::Keyed;
 use crate::policy::CompiledPolicy;
 
@@ -85,6 +85,8 @@ pub struct Arriving {
     pub vary_names: Vec<HeaderName>,
     /// Fingerprint of those fields in the leader's request.
     pub variant: u128,
+    /// Who filled it.
+    pub filled_by: FilledBy,
     /// Among whose requests it is shared.
     pub partition: Partition,
     /// The content.

@@ -21,6 +21,13 @@ pub struct CacheKey<'a> {
     target: &'a Target,
 }
 
+/// A URI as far as it selects stored responses.
+#[derive(Clone, Copy, Debug)]
+pub struct Located<'a> {
+    origin: (Scheme, &'a Host, u16),
+    path_and_query: &'a str,
+}
+
 /// The key as an entry keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
@@ -36,7 +43,7 @@ impl<'a> CacheKey<'a> {
     #[must_use]
     pub fn new(permit: &'a Permit, keyed: &Keyed) -> Self {
         let target = permit.target();
-        Self { hash: hash(keyed, target, &target.path_and_query), target }
+        Self { hash: hash_of(keyed, target), target }
     }
 
     /// The hash under which the entry is found.
@@ -55,6 +62,12 @@ impl<'a> CacheKey<'a> {
     #[must_use]
     pub fn origin(&self) -> (Scheme, &Host, u16) {
         (self.target.scheme, &self.target.host, self.target.port)
+    }
+
+    /// The URI.
+    #[must_use]
+    pub fn located(&self) -> Located<'a> {
+        Located::of(self.target)
     }
 
     /// The form that an entry keeps.
@@ -95,6 +108,12 @@ impl StoredKey {
         (self.scheme, &self.host, self.port)
     }
 
+    /// The URI.
+    #[must_use]
+    pub fn located(&self) -> Located<'_> {
+        Located { origin: self.origin(), path_and_query: &self.path_and_query }
+    }
+
     /// The hash under which the entry is kept.
     #[must_use]
     pub fn hash(&self) -> u128 {
@@ -106,6 +125,33 @@ impl StoredKey {
     pub fn weight_bytes(&self) -> usize {
         self.path_and_query.len() + size_of::<Self>() + 64
     }
+}
+
+impl<'a> Located<'a> {
+    /// Of this target.
+    pub(super) fn of(target: &'a Target) -> Self {
+        Self { origin: (target.scheme, &target.host, target.port), path_and_query: &target.path_and_query }
+    }
+
+    /// Is it this one?
+    #[must_use]
+    pub fn is(&self, target: &Target) -> bool {
+        let other = Located::of(target);
+        self.path_and_query == other.path_and_query && self.origin == other.origin
+    }
+
+    /// Does it begin with this one, on the same origin?
+    #[must_use]
+    pub fn is_below(&self, prefix: &Target) -> bool {
+        let other = Located::of(prefix);
+        self.path_and_query.starts_with(other.path_and_query) && self.origin == other.origin
+    }
+}
+
+/// The hash under which responses for this URI are kept.
+#[must_use]
+pub fn hash_of(keyed: &Keyed, target: &Target) -> u128 {
+    hash(keyed, target, &target.path_and_query)
 }
 
 fn hash(keyed: &Keyed, target: &Target, path_and_query: &str) -> u128 {

@@ -10,11 +10,13 @@ use tokio::time::timeout_at;
 use super::exchange::Exchange;
 use super::{Gateway, Way};
 use crate::body::Body;
+use crate::cache::entry::Head;
 use crate::cache::flights::{Arriving, Confirmation, Flight, Group, Role, State, Worth};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Decision;
 use crate::cache::rules::collapse::{may_follow, may_lead, validation_class};
 use crate::cache::rules::reuse::WhyValidate;
+use crate::cache::store::{FilledBy, Subject};
 use crate::cache::{CacheResult, FollowerOutcome, ForwardReason};
 use crate::clock::Clock;
 use crate::config::settings::PolicyAuthorization;
@@ -182,7 +184,8 @@ impl Gateway {
             State::Arriving(arriving) => {
                 let settings = &way.policy.settings;
                 let is_invalid = self.memory.was_invalidated(key.hash(), flight.epoch())
-                    || self.memory.groups().has_invalidated(key.origin(), &arriving.head);
+                    || self.memory.groups().has_invalidated(key.origin(), &arriving.head)
+                    || self.was_withdrawn(key, &[arriving.filled_by], &arriving.head);
                 match arriving.worth(&exchange.asked(), &self.keyed, &way.policy) {
                     Worth::Answers if !is_invalid => self
                         .share(exchange, &arriving, decision)
@@ -197,7 +200,11 @@ impl Gateway {
                 }
             }
             State::Confirmed(confirmation) => match decision {
-                Decision::Validate(chosen, _) if std::sync::Arc::ptr_eq(&chosen.stored, &confirmation.chosen.stored) => {
+                Decision::Validate(chosen, _)
+                    if std::sync::Arc::ptr_eq(&chosen.stored, &confirmation.chosen.stored)
+                        && !self.memory.was_invalidated(key.hash(), flight.epoch())
+                        && !self.was_withdrawn(key, chosen.stored.fillers(), &confirmation.chosen.head) =>
+                {
                     Next::Answer(Box::new(self.share_confirmed(exchange, &confirmation)))
                 }
                 _ => Next::Go(FollowerOutcome::Released),
@@ -209,6 +216,11 @@ impl Gateway {
             }
             State::Released | State::Stored => Next::Go(FollowerOutcome::Released),
         }
+    }
+
+    /// Whether the operator withdrew it while this request waited, or before.
+    fn was_withdrawn(&self, key: &CacheKey<'_>, filled_by: &[FilledBy], head: &Head) -> bool {
+        self.memory.was_withdrawn(&Subject { key: key.located(), filled_by, head })
     }
 
     /// Answers with a response while it arrives; none when its beginning is gone.

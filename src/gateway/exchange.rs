@@ -24,7 +24,7 @@ use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::partition::{Identity, Partition, class_of_one, credential_class, principal_hash};
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::vary;
-use crate::cache::store::Turn;
+use crate::cache::store::{FilledBy, Turn};
 use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
@@ -62,7 +62,7 @@ pub(super) struct Exchange<'g> {
     pub(super) partition: Partition,
     /// The policy compares languages and codings by meaning.
     normalises: bool,
-    /// Count of group invalidations when the request was sent to the origin.
+    /// Count of group invalidations and withdrawals when the request was sent to the origin.
     pub(super) born: u64,
     /// Others wait for the response to this request.
     pub(super) lead: Option<Lead>,
@@ -147,6 +147,11 @@ impl<'g> Exchange<'g> {
         reply::Context { request: &self.fields, id: self.record.id, now: self.now }
     }
 
+    /// What a stored response remembers of who asked.
+    pub(super) fn filled_by(&self, permit: &Permit, policy: &CompiledPolicy) -> FilledBy {
+        FilledBy { identity: self.identity(permit, policy), asked: self.born }
+    }
+
     /// Keeps the target for the log, if anybody reads it.
     pub(super) fn note_target(&mut self, target: &Target) {
         if self.gateway.observer.logs_access() {
@@ -172,22 +177,29 @@ impl<'g> Exchange<'g> {
             self.directives = std::mem::take(&mut self.directives).only_binding();
         }
         self.record.credentialed = self.credentials.any;
+        if self.credentials.any && self.gateway.observer.logs_access() {
+            self.record.credential = Some(self.credential_class(permit, policy));
+        }
     }
 
     /// Who asks, as keyed hashes.
     ///
     /// Source: RFC 9111 section 3.5, RFC 4559 section 6.
     pub(super) fn identity(&self, permit: &Permit, policy: &CompiledPolicy) -> Identity {
+        let principal = permit.principal().name.as_deref();
+        Identity { class: self.credential_class(permit, policy), principal: principal_hash(&self.gateway.keyed, principal) }
+    }
+
+    fn credential_class(&self, permit: &Permit, policy: &CompiledPolicy) -> u128 {
         let keyed = &self.gateway.keyed;
         let is_bound =
             self.connection.pins.is_used() || self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme);
-        let class = if is_bound {
+        if is_bound {
             class_of_one(keyed, self.record.id)
         } else {
             let query = permit.target().query().filter(|_| self.credentials.in_query);
             credential_class(keyed, &self.fields, query, &policy.settings.credentials)
-        };
-        Identity { class, principal: principal_hash(keyed, permit.principal().name.as_deref()) }
+        }
     }
 
     pub(super) fn note_cache(&mut self, result: CacheResult, word: &'static str) {

@@ -152,7 +152,7 @@ impl Gateway {
                 status.stored = true;
                 status.ttl = reply::ttl(&head, arrived.response_time);
                 status.detail = Some(reply::permit_word(&head));
-                self.store_while_streaming(exchange, &key, (head, part), way, (body, epoch))
+                self.store_while_streaming(exchange, permit, (head, part), way, (body, epoch))
             }
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
@@ -216,7 +216,7 @@ impl Gateway {
     fn store_while_streaming(
         &self,
         exchange: &mut Exchange<'_>,
-        key: &CacheKey<'_>,
+        permit: &Permit,
         (head, part): (Head, Option<StoredPart>),
         way: &Way,
         (body, epoch): (UpstreamBody, u64),
@@ -224,16 +224,18 @@ impl Gateway {
         let vary_names = vary::names(&head.fields).unwrap_or_default();
         let variant = vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise);
         let (length, transfer) = (body.size_hint().exact(), Transfer::new());
+        let key = CacheKey::new(permit, &self.keyed);
+        let (partition, filled_by) = (exchange.partition, exchange.filled_by(permit, &way.policy));
         // A part is for nobody else before it is stored.
         let lead = exchange.lead.take().filter(|_| part.is_none() && exchange.method == Method::GET);
         if let Some(lead) = lead.as_ref().filter(|_| !body.is_end_stream()) {
             let (head, vary_names, transfer) = (head.clone(), vary_names.clone(), Arc::clone(&transfer));
-            lead.arriving(Arriving { head, vary_names, variant, partition: exchange.partition, transfer, length });
+            lead.arriving(Arriving { head, vary_names, variant, filled_by, partition, transfer, length });
         }
-        self.flights.note_shared(Group::of_key(key, exchange.partition, exchange.credentials.any));
+        self.flights.note_shared(Group::of_key(&key, partition, exchange.credentials.any));
         let (memory, key, variants) = (Arc::clone(&self.memory), key.to_stored(), way.policy.settings.vary_limit);
-        let (turn, partition) = (exchange.turn.clone(), exchange.partition);
-        let fill = Fill { memory, key, variant, partition, variants, vary_names, head, part, epoch, lead, turn };
+        let turn = exchange.turn.clone();
+        let fill = Fill { memory, key, variant, filled_by, partition, variants, vary_names, head, part, epoch, lead, turn };
         if body.is_end_stream() {
             fill.commit(Vec::new());
             return Body::Empty;

@@ -14,7 +14,7 @@ use crate::cache::flights::Lead;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::partition::Partition;
-use crate::cache::store::{Content, Memory, StoredResponse, Transfer, Turn};
+use crate::cache::store::{Content, FilledBy, Memory, StoredResponse, Transfer, Turn};
 use crate::upstream::UpstreamBody;
 
 /// A response that is stored when its content is complete.
@@ -26,6 +26,8 @@ pub(super) struct Fill {
     pub(super) part: Option<StoredPart>,
     pub(super) vary_names: Vec<HeaderName>,
     pub(super) variant: u128,
+    /// Who asked.
+    pub(super) filled_by: FilledBy,
     /// Among whose requests it is reused.
     pub(super) partition: Partition,
     pub(super) variants: usize,
@@ -46,6 +48,7 @@ impl Fill {
             return;
         }
         let whole = StoredResponse::new(self.head, self.vary_names, self.variant, content).within(self.partition);
+        let whole = whole.filled_by([self.filled_by]);
         let stored = match self.part {
             Some(part) => whole.incomplete(part),
             None => whole,

@@ -92,6 +92,7 @@ impl Gateway {
         let variant = vary::fingerprint(&self.keyed, &names, &exchange.fields, settings.vary_normalise);
         let content = selected.stored.content().clone();
         let stored = StoredResponse::new(head.clone(), names, variant, content).within(exchange.partition);
+        let stored = stored.filled_by(selected.stored.fillers());
         self.memory.insert(&CacheKey::new(permit, &self.keyed).to_stored(), &Arc::new(stored), settings.vary_limit, epoch);
     }
 }

@@ -115,8 +115,9 @@ impl Server {
         let mut operator = tokio::task::JoinSet::new();
         if let Some(admin) = admin {
             // Says 503 on /readyz while draining, so that a balancer looks elsewhere.
+            let hand = control.generation().gateway.operator();
             let control = Arc::clone(&control);
-            operator.spawn(admin.serve(move || control.generation().gateway.is_ready() && !registry.is_stopping())?);
+            operator.spawn(admin.serve(move || control.generation().gateway.is_ready() && !registry.is_stopping(), hand)?);
         }
         operator.spawn(maintain_for_ever(Arc::clone(&control)));
         stop.await;

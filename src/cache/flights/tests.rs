@@ -2,6 +2,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::partition::Identity;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::tests::{anonymous, at, permit, policy};
 use crate::config::settings::Policy;
@@ -35,6 +36,10 @@ impl Field {
             Role::Leader(_) | Role::Alone => panic!("expected to follow {path}"),
         }
     }
+}
+
+fn filled_by() -> FilledBy {
+    FilledBy { identity: Identity { class: 1, principal: 2 }, asked: 0 }
 }
 
 fn word(role: &Role) -> &'static str {
@@ -104,7 +109,15 @@ fn n063_who_comes_while_content_arrives_reads_it_from_the_beginning_or_not_at_al
     let transfer = Transfer::new();
     let head = anonymous("max-age=60");
     let (vary_names, partition) = (Vec::new(), Partition::Common);
-    lead.arriving(Arriving { head, vary_names, variant: 0, partition, transfer: Arc::clone(&transfer), length: None });
+    lead.arriving(Arriving {
+        head,
+        vary_names,
+        variant: 0,
+        filled_by: filled_by(),
+        partition,
+        transfer: Arc::clone(&transfer),
+        length: None,
+    });
     transfer.push("a".into());
     let flight = field.follow("/x");
     let Some(State::Arriving(arriving)) = outcome(&flight) else { panic!("expected an arriving response") };
@@ -150,7 +163,15 @@ fn d6_what_arrives_for_one_partition_answers_no_other() {
     let keyed = Keyed::random().unwrap();
     let own = Partition::Principal(1);
     let (vary_names, transfer) = (Vec::new(), Transfer::new());
-    let arriving = Arriving { head: anonymous("max-age=60"), vary_names, variant: 0, partition: own, transfer, length: None };
+    let arriving = Arriving {
+        head: anonymous("max-age=60"),
+        vary_names,
+        variant: 0,
+        filled_by: filled_by(),
+        partition: own,
+        transfer,
+        length: None,
+    };
     let (fields, directives) = (HeaderMap::new(), RequestDirectives::default());
     for (partition, expected) in [
         (own, Worth::Answers),

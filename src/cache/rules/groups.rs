@@ -12,6 +12,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, List, ListEntry, Parser};
 
 const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
+const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// The groups a response belongs to, in the order of the field; the head's limits bound them.
@@ -20,6 +21,14 @@ const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-grou
 #[must_use]
 pub fn members(response: &HeaderMap) -> Box<[Box<str>]> {
     strings(response, &CACHE_GROUPS)
+}
+
+/// The names under which an operator withdraws a response besides its groups: tokens with white space between them, as
+/// content delivery networks read `Surrogate-Key`.
+#[must_use]
+pub fn surrogate_keys(response: &HeaderMap) -> Box<[Box<str>]> {
+    let lines = response.get_all(SURROGATE_KEY).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(str::split_ascii_whitespace).map(Into::into).collect()
 }
 
 /// The groups that a response invalidates; to be asked only of non-error responses to unsafe methods.
@@ -76,6 +85,16 @@ mod tests {
         ] {
             assert_eq!(read(lines), groups, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn surrogate_keys_are_tokens_with_white_space_between() {
+        let mut fields = HeaderMap::new();
+        assert!(surrogate_keys(&fields).is_empty());
+        for line in ["a  b\tc", "", "d,e"] {
+            fields.append(SURROGATE_KEY, HeaderValue::from_static(line));
+        }
+        assert_eq!(surrogate_keys(&fields).iter().map(|key| &**key).collect::<Vec<_>>(), ["a", "b", "c", "d,e"]);
     }
 
     #[test]

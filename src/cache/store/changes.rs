@@ -1,5 +1,5 @@
-//! What answers do to what is stored: a confirmation freshens it, a non-error answer to an unsafe method makes it
-//! unusable.
+//! What changes what is stored: a confirmation freshens it, a non-error answer to an unsafe method makes it unusable, the
+//! operator withdraws it.
 //!
 //! RFC 9111 sections 4.3.4 and 4.4, RFC 9875 section 3.
 
@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Memory, StoredResponse, Turn};
+use super::withdrawals::{Manner, Subject, Withdrawal};
+use super::{Memory, Slot, StoredResponse, Turn};
 use crate::cache::confirm::Becomes;
 use crate::cache::entry::Head;
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, StoredKey, hash_of};
 use crate::cache::rules::groups;
 use crate::cache::rules::invalidate::{invalidates, related_paths};
 use crate::keyed::Keyed;
@@ -72,5 +73,63 @@ impl Memory {
             self.invalidate(key.sibling_hash(keyed, &path), sent);
         }
         epoch
+    }
+    /// Withdraws what is stored, and what was asked for until now and is on its way.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    pub fn withdraw(&self, what: &Withdrawal, manner: Manner, keyed: &Keyed) {
+        match (what, manner) {
+            (Withdrawal::Url(target), Manner::Dropped) => {
+                self.invalidate(hash_of(keyed, target), self.epoch());
+            }
+            (Withdrawal::Url(target), Manner::Stale) => {
+                let (hash, number) = (hash_of(keyed, target), self.groups().take_number());
+                // What is on its way is not stored: it would be fresh.
+                self.invalidations.note(hash, self.epoch());
+                let slot = self.index.get(&hash).filter(|slot| slot.key().located().is(target));
+                for stored in slot.iter().flat_map(|slot| slot.variants()) {
+                    stored.withdraw_as_stale(number);
+                }
+            }
+            _ => self.withdrawals.note(what, manner, || self.groups().take_number()),
+        }
+        if manner == Manner::Dropped && *what == Withdrawal::All {
+            // Gives the memory back; what is on its way is kept out by the number.
+            self.index.invalidate_all();
+        }
+    }
+
+    /// How many stored responses a withdrawal would reach now. Looks at all of them, unless a URI names them.
+    #[must_use]
+    pub fn count(&self, what: &Withdrawal, keyed: &Keyed) -> usize {
+        let covers = |key: &StoredKey, stored: &StoredResponse| {
+            let head = stored.head();
+            let subject = Subject { key: key.located(), filled_by: stored.fillers(), head: &head };
+            what.covers(&subject) && !self.is_unusable(key, stored)
+        };
+        let in_slot = |slot: Arc<Slot>| slot.variants().iter().filter(|stored| covers(slot.key(), stored)).count();
+        match what {
+            Withdrawal::Url(target) => self.index.get(&hash_of(keyed, target)).map_or(0, in_slot),
+            _ => self.index.iter().map(|(_, slot)| in_slot(slot)).sum(),
+        }
+    }
+
+    /// Whether a response that is on its way, or was found a while ago, was withdrawn since.
+    #[must_use]
+    pub fn was_withdrawn(&self, subject: &Subject<'_>) -> bool {
+        self.withdrawals.of(subject).is_some()
+    }
+
+    /// Whether it was invalidated with a group or withdrawn; what was withdrawn as stale is stale from now on.
+    pub(super) fn is_unusable(&self, key: &StoredKey, stored: &StoredResponse) -> bool {
+        let head = stored.head();
+        if self.groups().has_invalidated(key.origin(), &head) {
+            return true;
+        }
+        let manner = self.withdrawals.of(&Subject { key: key.located(), filled_by: stored.fillers(), head: &head });
+        if manner != Some(Manner::Dropped) && (manner.is_some() || stored.is_withdrawn_as_stale(&head)) {
+            stored.end_freshness(&head);
+        }
+        manner == Some(Manner::Dropped)
     }
 }

@@ -42,11 +42,16 @@ impl Groups {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// The number of one more invalidation, or of a withdrawal: they share one count.
+    pub(super) fn take_number(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
     /// Makes everything of this group unusable that was asked for until now.
     ///
     /// Source: RFC 9875 section 3.
     pub fn invalidate(&self, origin: Origin<'_>, group: &str) {
-        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.take_number();
         if let Some(last) = self.place(origin, group) {
             last.fetch_max(number, Ordering::SeqCst);
         }

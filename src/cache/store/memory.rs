@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use super::groups::Groups;
 use super::invalidations::Invalidations;
 use super::stored::{Slot, StoredResponse};
+use super::withdrawals::Withdrawals;
 use crate::cache::key::{CacheKey, StoredKey};
 use crate::metrics::Metrics;
 
@@ -23,12 +24,13 @@ const MAINTENANCE_BYTES: u64 = 4 << 20;
 
 /// The memory tier.
 pub struct Memory {
-    index: Cache<u128, Arc<Slot>, AlreadyHashed>,
+    pub(super) index: Cache<u128, Arc<Slot>, AlreadyHashed>,
     metrics: Arc<Metrics>,
     inserted_bytes: AtomicU64,
     uses: AtomicU64,
-    invalidations: Invalidations,
+    pub(super) invalidations: Invalidations,
     groups: Groups,
+    pub(super) withdrawals: Withdrawals,
 }
 
 impl Memory {
@@ -46,14 +48,15 @@ impl Memory {
             })
             .build_with_hasher(AlreadyHashed);
         let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { index, metrics, inserted_bytes, uses, invalidations: Invalidations::new(), groups: Groups::new() }
+        let (invalidations, groups, withdrawals) = (Invalidations::new(), Groups::new(), Withdrawals::default());
+        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals }
     }
 
-    /// What is stored for this key and was not invalidated with a group.
+    /// What is stored for this key and was neither invalidated with a group nor withdrawn.
     #[must_use]
     pub fn find(&self, key: &CacheKey<'_>) -> Option<Arc<Slot>> {
         let slot = self.index.get(&key.hash()).filter(|slot| slot.key().is_for(key))?;
-        let is_invalid = |stored: &&Arc<StoredResponse>| self.groups.has_invalidated(slot.key().origin(), &stored.head());
+        let is_invalid = |stored: &&Arc<StoredResponse>| self.is_unusable(slot.key(), stored);
         let invalid: Vec<_> = slot.variants().iter().filter(is_invalid).cloned().collect();
         if invalid.is_empty() {
             return Some(slot);
@@ -76,9 +79,9 @@ impl Memory {
         stored.touch(self.uses.fetch_add(1, Ordering::Relaxed));
     }
 
-    /// Stores a complete response beside its siblings, unless its key was invalidated since `epoch`.
+    /// Stores a complete response beside its siblings, unless its key was invalidated since `epoch`, or it was withdrawn.
     pub fn insert(&self, key: &StoredKey, stored: &Arc<StoredResponse>, variants: usize, epoch: u64) {
-        if self.invalidations.has_since(key.hash(), epoch) {
+        if self.invalidations.has_since(key.hash(), epoch) || self.is_unusable(key, stored) {
             return;
         }
         stored.touch(self.uses.fetch_add(1, Ordering::Relaxed));
@@ -142,9 +145,9 @@ impl Memory {
 
 /// Keys are keyed hashes already; hashing them again would only cost time.
 #[derive(Clone, Copy, Default)]
-struct AlreadyHashed;
+pub(super) struct AlreadyHashed;
 
-struct Folded(u64);
+pub(super) struct Folded(u64);
 
 impl BuildHasher for AlreadyHashed {
     type Hasher = Folded;

@@ -9,9 +9,11 @@ pub mod memory;
 mod reader;
 mod stored;
 pub mod transfer;
+mod withdrawals;
 
 pub use groups::Groups;
 pub use memory::Memory;
 pub use reader::{Piece, Reader};
-pub use stored::{Content, Slot, StoredResponse, Turn};
+pub use stored::{Content, FilledBy, Slot, StoredResponse, Turn};
 pub use transfer::Transfer;
+pub use withdrawals::{Manner, Subject, Withdrawal};

@@ -10,7 +10,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::{StoredPart, combined_head};
-use crate::cache::rules::partition::Partition;
+use crate::cache::rules::partition::{Identity, Partition};
 use crate::cache::rules::range::Span;
 
 /// Content as a list of chunks, as they came from the origin.
@@ -56,6 +56,44 @@ impl Content {
     }
 }
 
+/// Most who may have filled one response, part by part.
+const MOST_FILLERS: usize = 16;
+
+/// Who filled a stored response, and when they asked. A validation by somebody else changes nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilledBy {
+    /// Who asked.
+    pub identity: Identity,
+    /// Count of group invalidations and withdrawals when the request was sent.
+    pub asked: u64,
+}
+
+impl FilledBy {
+    /// The half of the credential class's hash that the access log shows.
+    #[must_use]
+    pub fn class(&self) -> u64 {
+        (self.identity.class >> 64) as u64
+    }
+
+    /// Half of the principal's hash.
+    #[must_use]
+    pub fn principal(&self) -> u64 {
+        (self.identity.principal >> 64) as u64
+    }
+
+    /// Both lists as one; none if they are too many.
+    fn joined(these: &[Self], those: &[Self]) -> Option<Box<[Self]>> {
+        let mut all = these.to_vec();
+        for by in those {
+            match all.iter_mut().find(|known| known.identity == by.identity) {
+                Some(known) => known.asked = known.asked.min(by.asked),
+                None => all.push(*by),
+            }
+        }
+        (all.len() <= MOST_FILLERS).then(|| all.into())
+    }
+}
+
 /// A stored response: a head that a 304 may replace, and content that never changes.
 ///
 /// Of a part, the head is that of the complete representation, and only the content is less.
@@ -65,8 +103,11 @@ pub struct StoredResponse {
     vary_names: Vec<HeaderName>,
     variant: u128,
     partition: Partition,
+    filled_by: Box<[FilledBy]>,
     content: Content,
     part: Option<StoredPart>,
+    /// The number of the last withdrawal that made it stale: validations that were asked for before do not count.
+    stale_since: AtomicU64,
     last_used: AtomicU64,
     /// Somebody has the turn to validate it in the background.
     is_taken: AtomicBool,
@@ -76,15 +117,27 @@ impl StoredResponse {
     /// A stored response for requests whose `vary_names` fields have the fingerprint `variant`.
     #[must_use]
     pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
-        let (last_used, is_taken) = (AtomicU64::new(0), AtomicBool::new(false));
-        let (head, partition) = (ArcSwap::from_pointee(head), Partition::Common);
-        Self { head, vary_names, variant, partition, content, part: None, last_used, is_taken }
+        let (stale_since, last_used, is_taken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let (head, partition, filled_by) = (ArcSwap::from_pointee(head), Partition::Common, Box::default());
+        Self { head, vary_names, variant, partition, filled_by, content, part: None, stale_since, last_used, is_taken }
     }
 
     /// The same, for the requests of this partition only.
     #[must_use]
     pub fn within(self, partition: Partition) -> Self {
         Self { partition, ..self }
+    }
+
+    /// The same, as filled by these. Left out, it was filled by nobody before anything was withdrawn.
+    #[must_use]
+    pub fn filled_by(self, filled_by: impl Into<Box<[FilledBy]>>) -> Self {
+        Self { filled_by: filled_by.into(), ..self }
+    }
+
+    /// Who filled it: one, or several a part each.
+    #[must_use]
+    pub fn fillers(&self) -> &[FilledBy] {
+        &self.filled_by
     }
 
     /// For whose requests it is.
@@ -119,8 +172,10 @@ impl StoredResponse {
         let (part, new_part) = (self.part?, newer.part?);
         let span = part.span.join(new_part.span).filter(|_| part.complete == new_part.complete)?;
         let head = combined_head(&self.head.load(), &newer.head.load())?;
+        let filled_by = FilledBy::joined(&self.filled_by, &newer.filled_by)?;
         let content = Content::joined((part.span, &self.content), (new_part.span, &newer.content));
         let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content).within(newer.partition);
+        let combined = combined.filled_by(filled_by);
         combined.touch(newer.last_used());
         let is_complete = span.length() == part.complete;
         Some(if is_complete { combined } else { combined.incomplete(StoredPart { span, complete: part.complete }) })
@@ -140,6 +195,25 @@ impl StoredResponse {
         let head = head.into();
         self.head.store(Arc::clone(&head));
         head
+    }
+
+    /// Withdraws it as stale: only a validation that is asked for later makes it fresh.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    pub(super) fn withdraw_as_stale(&self, number: u64) {
+        self.stale_since.fetch_max(number, Ordering::Release);
+    }
+
+    /// Whether it was withdrawn as stale since this head was asked for.
+    pub(super) fn is_withdrawn_as_stale(&self, head: &Head) -> bool {
+        self.stale_since.load(Ordering::Acquire) > head.born && !head.lifetime.duration.is_zero()
+    }
+
+    /// Makes it stale where it still has this head, until it is validated.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    pub fn end_freshness(&self, head: &Arc<Head>) {
+        self.head.compare_and_swap(head, Arc::new(head.without_freshness()));
     }
 
     /// The turn to validate it in the background, unless somebody has it.
@@ -183,7 +257,8 @@ impl StoredResponse {
         const CHUNK_OVERHEAD: usize = 64;
         let head = self.head.load();
         let chunks = self.content.chunks.len() * CHUNK_OVERHEAD;
-        self.content.length + (head.weight_bytes() + chunks + size_of::<Self>()) as u64
+        let fillers = self.filled_by.len() * size_of::<FilledBy>();
+        self.content.length + (head.weight_bytes() + chunks + fillers + size_of::<Self>()) as u64
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::access::Permit;
-use crate::cache::store::Content;
+use crate::cache::entry::Head;
+use crate::cache::rules::partition::Identity;
+use crate::cache::store::{Content, FilledBy, Manner, Withdrawal};
 use crate::cache::tests::{anonymous, permit};
 use crate::keyed::Keyed;
 
@@ -119,4 +121,44 @@ fn x029_one_has_the_turn_and_nobody_after_a_change() {
     assert!(memory.turn(&key, (&stored, &newer)).is_some());
     memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch());
     assert!(memory.turn(&key, (&stored, &newer)).is_none(), "another response has its place");
+}
+
+fn filled(asked: u64) -> Arc<StoredResponse> {
+    let content = Content::new(vec![vec![0; 9].into()]);
+    let identity = Identity { class: 1 << 64, principal: 2 << 64 };
+    let head = Head { born: asked, ..anonymous("max-age=60") };
+    let stored = StoredResponse::new(head, Vec::new(), 0, content);
+    Arc::new(stored.filled_by([FilledBy { identity, asked }]))
+}
+
+#[test]
+fn n094_what_was_withdrawn_on_its_way_takes_no_place() {
+    for what in [Withdrawal::All, Withdrawal::Principal(2), Withdrawal::Credential(1)] {
+        let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
+        let key = CacheKey::new(&x, &keyed);
+        memory.withdraw(&what, Manner::Dropped, &keyed);
+        let newer = filled(memory.groups().count());
+        memory.insert(&key.to_stored(), &newer, 64, memory.epoch());
+        memory.insert(&key.to_stored(), &filled(0), 64, memory.epoch());
+        let slot = memory.find(&key).expect("the newer one");
+        assert!(slot.variants().iter().all(|stored| Arc::ptr_eq(stored, &newer)), "{what:?}");
+        assert_eq!((memory.count(&what, &keyed), memory.count(&Withdrawal::Principal(1), &keyed)), (1, 0));
+        memory.withdraw(&what, Manner::Dropped, &keyed);
+        assert_eq!((memory.count(&what, &keyed), memory.find(&key).is_none()), (0, true), "{what:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_withdrawn_gives_its_memory_back() {
+    let (memory, keyed) = (memory(8 << 20), Keyed::random().unwrap());
+    for number in 0..50 {
+        let permit = permit(&format!("http://a.example:80/{number}"), "-");
+        memory.insert(&CacheKey::new(&permit, &keyed).to_stored(), &filled(0), 64, memory.epoch());
+    }
+    memory.withdraw(&Withdrawal::All, Manner::Stale, &keyed);
+    memory.maintain();
+    assert_eq!(memory.index.entry_count(), 50);
+    memory.withdraw(&Withdrawal::All, Manner::Dropped, &keyed);
+    memory.maintain();
+    assert_eq!((memory.index.entry_count(), memory.index.weighted_size()), (0, 0));
 }

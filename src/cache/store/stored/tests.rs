@@ -99,3 +99,20 @@ fn d6_parts_of_two_partitions_are_not_put_together() {
     assert!(joined.len() == 1 && joined[0].part().is_none() && joined[0].content().length() == 10);
     assert!(slot.variants_in(bob).all(|stored| stored.part().is_some()));
 }
+
+/// A response that two have filled, a part each, is both of theirs.
+#[test]
+fn d6_parts_put_together_remember_all_who_filled_them() {
+    let by = |class: u128, asked| FilledBy { identity: Identity { class: class << 64, principal: 0 }, asked };
+    let part = |first: u64, last: u64, by: FilledBy| {
+        let content = Content::new(vec![vec![b'x'; usize::try_from(last - first).unwrap() + 1].into()]);
+        let whole = StoredResponse::new(anonymous("max-age=60"), Vec::new(), 0, content);
+        Arc::new(whole.incomplete(StoredPart { span: Span { first, last }, complete: 100 }).filled_by([by]))
+    };
+    let slot = Slot::new(key(), part(0, 4, by(1, 5))).with(part(5, 9, by(2, 7)), 64).with(part(10, 14, by(1, 9)), 64);
+    assert_eq!((slot.variants().len(), slot.variants()[0].fillers()), (1, &[by(1, 5), by(2, 7)][..]));
+    // Of too many, the newer part alone stays.
+    let many = (0..20_u64).map(|number| part(number * 5, number * 5 + 4, by(u128::from(number), number)));
+    let slot = many.fold(Slot::new(key(), part(0, 4, by(0, 0))), |slot, stored| slot.with(stored, 64));
+    assert_eq!((slot.variants().len(), slot.variants()[0].fillers().len()), (1, 4));
+}

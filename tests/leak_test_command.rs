@@ -162,6 +162,16 @@ async fn the_program_says_by_its_exit_code_what_its_table_says() {
     assert!(report["findings"].as_array().expect("a list").iter().any(|finding| finding["kind"] == "leak"));
 }
 
+/// The table of the README was made by the matrix as it is.
+#[test]
+fn the_readme_tells_how_many_cases_there_are() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = std::fs::read_to_string(path).expect("a README");
+    let (thousands, rest) = (LeakTest::cases() / 1000, LeakTest::cases() % 1000);
+    let rows = text.lines().filter(|line| line.starts_with('|') && line.contains(&format!("| {thousands},{rest:03} |")));
+    assert_eq!(rows.count(), 7, "{thousands},{rest:03}");
+}
+
 /// 2 for usage, with what was expected; never a password.
 #[test]
 fn mistakes_are_usage_errors() {

@@ -3,9 +3,34 @@
 //!
 //! RFC 9111 sections 3.5, 4.1, 4.3 and 4.4; RFC 9110 sections 7.6.1 and 11.6.
 
-#![allow(clippy::indexing_slicing, clippy::large_futures, reason = "a test fails by panicking")]
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
+
+#[path = "leak_written/credentials.rs"]
+mod credentials;
+#[path = "leak_written/directives.rs"]
+mod directives;
+#[path = "leak_written/flights.rs"]
+mod flights;
+#[path = "leak_written/requests.rs"]
+mod requests;
+#[path = "leak_written/siblings.rs"]
+mod siblings;
+#[path = "leak_written/stale.rs"]
+mod stale;
+#[path = "leak_written/table.rs"]
+mod table;
+#[path = "leak_written/targeted.rs"]
+mod targeted;
+#[path = "leak_written/validations.rs"]
+mod validations;
 
 use support::cases::Cases;
 use support::{Answer, Client, Gateway, Origin, Reply, SeenRequest, date_at, reply, secs, test_clock};
@@ -634,4 +659,37 @@ async fn n054_the_rule_holds_where_the_gateway_is_the_judge() {
         cases.expect(&id, (stranger.status, stranger.text().contains("nobody")), (401, false));
     }
     cases.finish(12);
+}
+
+/// The tables are what they claim to be: a table that shrinks, or a case that stands there twice, is noticed.
+#[test]
+fn the_written_cases_are_many() {
+    let tables: [(&[table::Written], usize); 19] = [
+        (directives::SPELLINGS, 35),
+        (directives::LINES, 10),
+        (directives::QUALIFIED, 14),
+        (targeted::GATEWAY, 23),
+        (targeted::FORWARD, 2),
+        (credentials::FIELDS, 17),
+        (credentials::COOKIES, 14),
+        (credentials::QUERIES, 13),
+        (credentials::VARIES, 10),
+        (credentials::POLICIES, 8),
+        (requests::ASKED, 24),
+        (requests::FILLED, 12),
+        (requests::INVALIDATED, 11),
+        (validations::LOOSENED, 7),
+        (validations::KEPT, 6),
+        (validations::TIGHTENED, 21),
+        (stale::REVALIDATED, 14),
+        (stale::FAILED, 15),
+        (siblings::OFFERED, 9),
+    ];
+    for (table, count) in tables {
+        assert_eq!(table.len(), count, "{:?}", table.first());
+        let ids: std::collections::BTreeSet<&str> = table.iter().map(|written| written.id).collect();
+        assert_eq!(ids.len(), count, "a case stands there twice: {:?}", table.first());
+    }
+    let written = tables.iter().map(|(table, _)| table.len()).sum::<usize>() + flights::FOLLOWERS.len();
+    assert!(written >= 150, "{written}");
 }

@@ -273,7 +273,8 @@ impl Gateway {
     /// What the operator may do with this gateway's cache.
     #[must_use]
     pub fn operator(&self) -> Operator {
-        Operator::new(Arc::clone(&self.memory), self.keyed)
+        let revocations = self.authenticators.first().map_or_else(Arc::default, |one| Arc::clone(one.revocations()));
+        Operator::new(Arc::clone(&self.memory), self.keyed, self.clock.clone(), revocations)
     }
 
     /// Tunnels that are open now; a stopping server waits for them.

@@ -6,6 +6,7 @@
 //!
 //! none
 
+mod entries;
 mod gate;
 mod operator;
 mod order;
@@ -33,7 +34,8 @@ use crate::config::settings;
 use crate::metrics::Metrics;
 use crate::server::{Bound, Listening, StartError};
 use gate::Gate;
-pub use operator::Operator;
+use operator::{Action, Refusal};
+pub use operator::{Operator, SetLevel};
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 64;
@@ -46,7 +48,22 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Source: the Prometheus text exposition format.
 const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PLACES: &str = "not found; this listener has /metrics, /healthz, /readyz and /purge\n";
+/// What there is, and by which methods.
+const ROUTES: [(&str, &str); 9] = [
+    ("/healthz", READ),
+    ("/readyz", READ),
+    ("/metrics", READ),
+    ("/openapi.json", READ),
+    ("/entries", CHANGE),
+    ("/log", CHANGE),
+    ("/purge", CHANGE),
+    ("/reload", CHANGE),
+    ("/revoke", CHANGE),
+];
+const READ: &str = "GET, HEAD";
+const CHANGE: &str = "POST";
+/// All of this for programs; a test holds it against [`ROUTES`].
+const OPENAPI: &str = include_str!("openapi.json");
 
 /// The admin listener, bound and not yet accepting.
 pub struct Admin {
@@ -89,7 +106,7 @@ impl Admin {
         R: Fn() -> bool + Send + Sync + 'static,
     {
         let listening = self.bound.listen()?;
-        let office = Office { desk: self.desk, ready, operator };
+        let office = Office { desk: self.desk, ready, operator: Arc::new(operator) };
         Ok(accept_for_ever(listening, Arc::new(office)))
     }
 }
@@ -98,7 +115,7 @@ impl Admin {
 struct Office<R> {
     desk: Desk,
     ready: R,
-    operator: Operator,
+    operator: Arc<Operator>,
 }
 
 async fn accept_for_ever<R>(mut listening: Listening, office: Arc<Office<R>>)
@@ -140,29 +157,23 @@ where
         if let Some(refusal) = self.desk.refusal(&parts) {
             return refusal;
         }
-        if parts.method != Method::POST {
-            return self.desk.show(parts.uri.path(), &self.ready);
-        }
+        let Some(action) = Action::at(parts.uri.path()) else { return self.desk.show(parts.uri.path(), &self.ready) };
         let content = tokio::time::timeout(HEAD_TIME, Limited::new(content, CONTENT_BYTES).collect()).await;
         let content = match content {
             Ok(Ok(content)) => content.to_bytes(),
             Ok(Err(_)) => return text(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB of JSON\n"),
             Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "expected the content within 10 seconds\n"),
         };
-        // Counting looks at everything stored.
-        let change = tokio::task::spawn_blocking(move || change(&self.operator, &content, client));
-        change.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "failed\n"))
-    }
-}
-
-/// Carries out an order.
-fn change(operator: &Operator, content: &[u8], client: SocketAddr) -> Response<Full<Bytes>> {
-    match operator.withdraw(content, client) {
-        Ok(report) => match serde_json::to_vec(&report) {
+        match Arc::clone(&self.operator).perform(action, content.to_vec(), client).await {
             Ok(document) => typed(StatusCode::OK, JSON, document),
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "failed\n"),
-        },
-        Err(error) => typed(StatusCode::BAD_REQUEST, TEXT, format!("{error}\n")),
+            Err(refusal) => {
+                let status = match refusal {
+                    Refusal::Order(_) => StatusCode::BAD_REQUEST,
+                    Refusal::State(_) => StatusCode::CONFLICT,
+                };
+                typed(status, TEXT, format!("{refusal}\n"))
+            }
+        }
     }
 }
 
@@ -176,10 +187,9 @@ impl Desk {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Some(response);
         }
-        let allowed = match path {
-            "/metrics" | "/healthz" | "/readyz" => "GET, HEAD",
-            "/purge" => "POST",
-            _ => return Some(text(StatusCode::NOT_FOUND, PLACES)),
+        let Some((_, allowed)) = ROUTES.into_iter().find(|(place, _)| *place == path) else {
+            let places = ROUTES.map(|(place, _)| place).join(", ");
+            return Some(typed(StatusCode::NOT_FOUND, TEXT, format!("not found; this listener has {places}\n")));
         };
         if !allowed.split(", ").any(|method| method == parts.method.as_str()) {
             let mut response = typed(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("expected {allowed}\n"));
@@ -196,6 +206,7 @@ impl Desk {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if ready() => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            "/openapi.json" => typed(StatusCode::OK, JSON, OPENAPI),
             _ => typed(StatusCode::OK, EXPOSITION, self.metrics.render()),
         }
     }
@@ -214,7 +225,7 @@ fn typed(status: StatusCode, media_type: HeaderValue, content: impl Into<Bytes>)
 }
 
 /// The first line of the file, without surrounding white space.
-fn read_token(file: &Path) -> Result<Zeroizing<String>, StartError> {
+pub(crate) fn read_token(file: &Path) -> Result<Zeroizing<String>, StartError> {
     let invalid = |reason: String| StartError::Token { file: file.to_owned(), reason };
     let content = std::fs::read_to_string(file)
         .map(Zeroizing::new)

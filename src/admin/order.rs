@@ -49,6 +49,21 @@ pub(super) enum OrderError {
     /// `all` is no question.
     #[error("all: expected true, found false")]
     NotAll,
+    /// No listing.
+    #[error("expected a JSON object with prefix, and limit; {0}")]
+    Listing(#[source] serde_json::Error),
+    /// A limit outside its bounds.
+    #[error("limit: expected a number from 1 to {0}, found another")]
+    Limit(usize),
+    /// No revocation.
+    #[error("expected a JSON object with principal, and lift; {0}")]
+    Revocation(#[source] serde_json::Error),
+    /// No level.
+    #[error("expected a JSON object with level; {0}")]
+    Level(#[source] serde_json::Error),
+    /// Another level.
+    #[error("level: expected error, warn, info, debug or trace, found something else")]
+    UnknownLevel,
     /// An empty name.
     #[error("{0}: expected a name, found none")]
     Empty(&'static str),
@@ -130,11 +145,13 @@ impl Written {
     }
 }
 
-fn target(key: &'static str, text: &str) -> Result<Target, OrderError> {
+/// A URI with scheme and host.
+pub(super) fn target(key: &'static str, text: &str) -> Result<Target, OrderError> {
     target::parse_uri(text).map_err(|error| OrderError::Uri(key, error))
 }
 
-fn name<'a>(key: &'static str, text: &'a str) -> Result<&'a str, OrderError> {
+/// A name that is not empty.
+pub(super) fn name<'a>(key: &'static str, text: &'a str) -> Result<&'a str, OrderError> {
     if text.is_empty() { Err(OrderError::Empty(key)) } else { Ok(text) }
 }
 

@@ -3,11 +3,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::cache::store::Memory;
+use crate::clock::Clock;
 use crate::keyed::Keyed;
 use crate::server::sample;
 
-fn memory() -> Arc<Memory> {
-    Arc::new(Memory::new(1 << 20, Arc::new(Metrics::new(&sample::settings()))))
+fn operator() -> Operator {
+    let memory = Arc::new(Memory::new(1 << 20, Arc::new(Metrics::new(&sample::settings()))));
+    Operator::new(memory, Keyed::random().unwrap(), Clock::system(), Arc::default())
 }
 
 fn office(token: Option<&str>) -> Arc<Office<impl Fn() -> bool + Send + Sync + 'static>> {
@@ -17,8 +19,7 @@ fn office(token: Option<&str>) -> Arc<Office<impl Fn() -> bool + Send + Sync + '
 fn ready_or_not(token: Option<&str>, is_ready: bool) -> Arc<Office<impl Fn() -> bool + Send + Sync + 'static>> {
     let metrics = Arc::new(Metrics::new(&sample::settings()));
     let gate = Gate::new(token.map(|token| Zeroizing::new(token.to_owned())));
-    let operator = Operator::new(memory(), Keyed::random().unwrap());
-    Arc::new(Office { desk: Desk { metrics, gate }, ready: move || is_ready, operator })
+    Arc::new(Office { desk: Desk { metrics, gate }, ready: move || is_ready, operator: Arc::new(operator()) })
 }
 
 /// The answer to a request with these field lines and this content.
@@ -68,6 +69,60 @@ async fn what_exists_is_served_and_what_does_not_says_what_does() {
     let metrics = ask(&office, Method::GET, "/metrics", &[], "").await;
     assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(text_of(ask(&office, Method::GET, "/x", &[], "").await).await.contains("/purge"));
+}
+
+/// Every place is in the document, with its methods, and the other way round.
+#[tokio::test]
+async fn the_document_for_programs_says_what_there_is() {
+    let document: serde_json::Value =
+        serde_json::from_str(&text_of(ask(&office(None), Method::GET, "/openapi.json", &[], "").await).await).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let mut described: Vec<_> = paths.keys().map(String::as_str).collect();
+    let mut places = ROUTES.map(|(place, _)| place);
+    described.sort_unstable();
+    places.sort_unstable();
+    assert_eq!(described, places);
+    for (place, allowed) in ROUTES {
+        let methods: Vec<_> = paths[place].as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()).collect();
+        assert_eq!(methods, [allowed.split(',').next().unwrap()], "{place}");
+        assert_eq!(Action::at(place).is_some(), allowed == CHANGE, "{place}");
+    }
+    // What an order may have is what is read.
+    for (place, least) in
+        [("/purge", r#"{"all": true}"#), ("/entries", r#"{"prefix": "http://a"}"#), ("/revoke", r#"{"principal": "a"}"#)]
+    {
+        let schema = &paths[place]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
+        for key in schema.as_object().unwrap().keys().filter(|key| !least.contains(key.as_str())) {
+            let content = least.replace('}', &format!(", \"{key}\": []}}"));
+            let answer =
+                text_of(ask(&office(Some("t")), Method::POST, place, &[("authorization", "Bearer t")], &content).await).await;
+            assert!(answer.contains("invalid type"), "{place} {key}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_this_process_cannot_do_is_a_conflict_and_what_is_unclear_a_mistake() {
+    let office = office(Some("t"));
+    for (place, content, status, start) in [
+        ("/reload", "", 409, "this process cannot be reloaded"),
+        ("/log", r#"{"level": "debug"}"#, 409, "the log of this process was set up elsewhere"),
+        ("/log", r#"{"level": "loud"}"#, 400, "level: expected error, warn, info, debug or trace"),
+        ("/log", "{}", 400, "expected a JSON object with level"),
+        ("/revoke", r#"{"principal": ""}"#, 400, "principal: expected a name"),
+        ("/revoke", "[]", 400, "expected a JSON object with principal"),
+        ("/entries", r#"{"prefix": "/x"}"#, 400, "prefix: expected a URI"),
+        ("/entries", r#"{"prefix": "http://a.example", "limit": 0}"#, 400, "limit: expected a number from 1 to 10000"),
+        ("/entries", r#"{"prefix": "http://a.example", "limit": 10001}"#, 400, "limit: expected a number from 1 to 10000"),
+        ("/entries", r#"{"limit": 1}"#, 400, "expected a JSON object with prefix"),
+        ("/entries", r#"{"prefix": "http://a.example"}"#, 200, r#"{"entries":[],"more":false}"#),
+        ("/revoke", r#"{"principal": "alice"}"#, 200, r#"{"revoked":true}"#),
+    ] {
+        let answer = ask(&office, Method::POST, place, &[("authorization", "Bearer t")], content).await;
+        assert_eq!(answer.status(), status, "{place} {content}");
+        let text = text_of(answer).await;
+        assert!(text.starts_with(start), "{place} {content}: {text}");
+    }
 }
 
 #[tokio::test]
@@ -154,8 +209,7 @@ async fn it_answers_on_a_socket() {
     let settings = settings::Admin { address: sample::free_port(), token_file: None };
     let admin = Admin::bind(&settings, Arc::new(Metrics::new(&sample::settings()))).unwrap();
     let address = admin.address();
-    let operator = Operator::new(memory(), Keyed::random().unwrap());
-    let serving = tokio::spawn(admin.serve(|| true, operator).unwrap());
+    let serving = tokio::spawn(admin.serve(|| true, operator()).unwrap());
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

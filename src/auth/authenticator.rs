@@ -18,6 +18,7 @@ use super::digest::{self, HexHash};
 use super::grammar::{self, Parameters, Payload};
 use super::nonces::{MAX_NONCES, Nonces, Standing};
 use super::offers::Offers;
+use super::revocations::Revocations;
 use super::users::htpasswd::Verdict;
 use super::users::{self, BasicUsers, DigestUsers};
 use super::verdicts::{MAX_VERDICTS, Verdicts};
@@ -37,6 +38,8 @@ pub struct Authenticator {
     offers: Offers,
     nonces: Arc<Nonces>,
     shared: Arc<Shared>,
+    /// The same for all listeners, and after a reload.
+    revocations: Arc<Revocations>,
 }
 
 /// Nonces outlive a reload where all of this stays.
@@ -82,11 +85,17 @@ impl Authenticator {
     /// As [`Authenticator::for_listeners`].
     pub fn after(before: &[Self], settings: &Settings, keyed: Keyed) -> Result<Vec<Self>, String> {
         let shared = Arc::new(Shared::load(&settings.auth, keyed)?);
-        let made = |(number, listener)| Self::new(number, listener, &settings.auth, (&shared, before));
+        let revocations = before.first().map_or_else(Arc::default, |other| Arc::clone(&other.revocations));
+        let made = |(number, listener)| Self::new(number, listener, &settings.auth, (&shared, &revocations, before));
         (0..).zip(&settings.listeners).map(made).collect()
     }
 
-    fn new(number: u64, listener: &Listener, auth: &Auth, (shared, before): (&Arc<Shared>, &[Self])) -> Result<Self, String> {
+    fn new(
+        number: u64,
+        listener: &Listener,
+        auth: &Auth,
+        (shared, revocations, before): (&Arc<Shared>, &Arc<Revocations>, &[Self]),
+    ) -> Result<Self, String> {
         let lifetime = auth.digest.nonce_lifetime;
         let origin = NonceOrigin { listener: listener.name.clone(), realm: auth.realm.clone(), lifetime };
         let nonces = match before.iter().find(|other| other.origin == origin) {
@@ -100,10 +109,13 @@ impl Authenticator {
             offers: Offers::new(auth, &listener.name).map_err(|error| format!("auth.realm: {error}"))?,
             nonces,
             shared: Arc::clone(shared),
+            revocations: Arc::clone(revocations),
         })
     }
 
     /// Who is asking?
+    ///
+    /// A user whom the operator revoked is nobody, whatever proves the name.
     ///
     /// # Errors
     ///
@@ -111,6 +123,20 @@ impl Authenticator {
     ///
     /// Source: RFC 9110 sections 11.4, 11.6.2 and 11.7.2.
     pub async fn authenticate(&self, request: Presented<'_>) -> Result<Principal, Rejection> {
+        let principal = self.prove(request).await?;
+        match &principal.name {
+            Some(name) if self.revocations.has(name) => Err(self.challenge(principal.scheme, Outcome::Revoked, request.now)),
+            Some(_) | None => Ok(principal),
+        }
+    }
+
+    /// The users that the operator refuses.
+    #[must_use]
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    async fn prove(&self, request: Presented<'_>) -> Result<Principal, Rejection> {
         let (field, name): (HeaderName, _) = match self.role {
             ListenerAuth::Proxy => (PROXY_AUTHORIZATION, "Proxy-Authorization"),
             ListenerAuth::Origin => (AUTHORIZATION, "Authorization"),

@@ -21,6 +21,7 @@ pub mod digest;
 pub mod grammar;
 pub mod nonces;
 mod offers;
+pub mod revocations;
 pub mod users;
 pub mod verdicts;
 mod words;

@@ -55,6 +55,8 @@ pub enum Outcome {
     UriMismatch,
     /// The verification could not be made.
     Unavailable,
+    /// The operator refuses this user.
+    Revoked,
 }
 
 impl Scheme {
@@ -84,6 +86,7 @@ impl Outcome {
             Self::UnsupportedScheme => "unsupported-scheme",
             Self::UriMismatch => "uri-mismatch",
             Self::Unavailable => "unavailable",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -120,6 +120,14 @@ impl StoredKey {
         self.hash
     }
 
+    /// The URI as text.
+    #[must_use]
+    pub fn to_uri(&self) -> String {
+        let (scheme, path_and_query) = (self.scheme, self.path_and_query.clone());
+        let target = Target { scheme, host: self.host.clone(), port: self.port, path_and_query };
+        format!("{}://{}{}", scheme.as_str(), target.authority(), target.path_and_query)
+    }
+
     /// Bytes in memory, about.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a failure at run time, 2 usage or configuration. Standard output is for
 //! results, standard error for logs and messages.
 
+pub mod admin;
 pub mod check;
 pub mod demo;
 pub mod leak_test;
@@ -37,6 +38,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check a configuration and print what is in force
     Check(check::CheckArgs),
+    /// Ask a running gateway through its admin listener
+    Admin(admin::AdminArgs),
     /// Maintain password files
     User(user::UserArgs),
     /// Show the authorization rules with real requests, on free ports of loopback
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         None => serve::run(serve::ServeArgs::default()),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::LeakTest(args)) => leak_test::run(&args),

@@ -61,14 +61,14 @@ impl From<StartError> for Failure {
 fn serve(args: ServeArgs) -> Result<(), Failure> {
     let source = args.config.clone().map(source_of);
     let (settings, guest) = settings(args.config)?;
-    log::start(settings.log.json);
+    let set_level = log::start(settings.log.json);
     let settings = Arc::new(settings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed("cannot start the runtime", &error))?;
     runtime.block_on(async {
-        let server = Server::bind_reloadable(Arc::clone(&settings), Clock::system(), source)?;
+        let server = Server::bind_reloadable(Arc::clone(&settings), Clock::system(), source)?.with_log_level(set_level);
         let stop = stop_signal(server.control()).map_err(|error| Failure::failed("cannot listen for signals", &error))?;
         announce(&settings, &server);
         if let (Some(password), Some(address)) = (guest, server.addresses().first()) {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access_log::Observer;
-use crate::admin::Admin;
+use crate::admin::{Admin, SetLevel};
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::gateway::Gateway;
@@ -49,6 +49,7 @@ pub struct Server {
     front: Front,
     admin: Option<Admin>,
     control: Arc<Control>,
+    set_level: Option<SetLevel>,
 }
 
 impl Server {
@@ -82,7 +83,7 @@ impl Server {
         let gateway =
             Gateway::new(Arc::clone(&settings), clock.clone(), Arc::clone(&observer), &own).map_err(StartError::Gateway)?;
         let control = Control::new(Generation { settings, gateway, observer }, clock, source, admin_address);
-        Ok(Self { front, admin, control })
+        Ok(Self { front, admin, control, set_level: None })
     }
 
     /// The listeners' real addresses, in the order of `Settings::listeners`.
@@ -95,6 +96,12 @@ impl Server {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// The same server, whose operator may set the level of the program's log.
+    #[must_use]
+    pub fn with_log_level(self, set_level: Option<SetLevel>) -> Self {
+        Self { set_level, ..self }
     }
 
     /// What changes the running server.
@@ -110,12 +117,12 @@ impl Server {
     ///
     /// The runtime cannot take a listening socket.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { front, admin, control } = self;
+        let Self { front, admin, control, set_level } = self;
         let registry = control.open(front).await?;
         let mut operator = tokio::task::JoinSet::new();
         if let Some(admin) = admin {
             // Says 503 on /readyz while draining, so that a balancer looks elsewhere.
-            let hand = control.generation().gateway.operator();
+            let hand = control.generation().gateway.operator().in_control(Arc::clone(&control), set_level);
             let control = Arc::clone(&control);
             operator.spawn(admin.serve(move || control.generation().gateway.is_ready() && !registry.is_stopping(), hand)?);
         }

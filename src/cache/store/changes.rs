@@ -15,6 +15,7 @@ use crate::cache::key::{CacheKey, StoredKey, hash_of};
 use crate::cache::rules::groups;
 use crate::cache::rules::invalidate::{invalidates, related_paths};
 use crate::keyed::Keyed;
+use crate::target::Target;
 
 impl Memory {
     /// Does with the entry what the rules made of its confirmation; gives back its new head, if it has one.
@@ -102,16 +103,36 @@ impl Memory {
     /// How many stored responses a withdrawal would reach now. Looks at all of them, unless a URI names them.
     #[must_use]
     pub fn count(&self, what: &Withdrawal, keyed: &Keyed) -> usize {
-        let covers = |key: &StoredKey, stored: &StoredResponse| {
-            let head = stored.head();
-            let subject = Subject { key: key.located(), filled_by: stored.fillers(), head: &head };
-            what.covers(&subject) && !self.is_unusable(key, stored)
-        };
-        let in_slot = |slot: Arc<Slot>| slot.variants().iter().filter(|stored| covers(slot.key(), stored)).count();
+        let in_slot = |slot: Arc<Slot>| slot.variants().iter().filter(|stored| self.is_reached(what, slot.key(), stored)).count();
         match what {
             Withdrawal::Url(target) => self.index.get(&hash_of(keyed, target)).map_or(0, in_slot),
             _ => self.index.iter().map(|(_, slot)| in_slot(slot)).sum(),
         }
+    }
+
+    /// What is stored below a URI, at most so much of it, with its URI; and whether there is more. Looks at everything.
+    #[must_use]
+    pub fn below(&self, prefix: &Target, limit: usize) -> (Vec<(String, Arc<StoredResponse>)>, bool) {
+        let what = Withdrawal::Prefix(prefix.clone());
+        let mut found = Vec::new();
+        for (_, slot) in &self.index {
+            for stored in slot.variants() {
+                if !self.is_reached(&what, slot.key(), stored) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return (found, true);
+                }
+                found.push((slot.key().to_uri(), Arc::clone(stored)));
+            }
+        }
+        (found, false)
+    }
+
+    fn is_reached(&self, what: &Withdrawal, key: &StoredKey, stored: &StoredResponse) -> bool {
+        let head = stored.head();
+        let is_covered = what.covers(&Subject { key: key.located(), filled_by: stored.fillers(), head: &head });
+        is_covered && !self.is_unusable(key, stored)
     }
 
     /// Whether a response that is on its way, or was found a while ago, was withdrawn since.

@@ -296,3 +296,42 @@ async fn n061_a_slow_validation_tells_its_age_as_of_the_answer() {
     });
     assert_eq!((validated.age(), validated.ttl()), (Some(12), Some(88)), "the 304's age, and five seconds of waiting");
 }
+
+/// RFC 9111 section 4.3.4: a 304 speaks of all stored responses with its strong tag that could have answered, and not of the
+/// chosen one alone.
+#[tokio::test]
+async fn n090_n092_a_304_reaches_all_that_share_its_strong_tag() {
+    const LONG: &str = "public, max-age=600";
+    let mut cases = Cases::new();
+    for (other_tag, tag, says, decision, cache_control) in [
+        ("\"v1\"", "\"v1\"", "private", "fwd=uri-miss", "no-store"),
+        ("\"v1\"", "\"v1\"", "no-store", "fwd=uri-miss", "no-store"),
+        ("\"v1\"", "\"v1\"", "public, max-age=0", "fwd=stale", "no-store"),
+        ("\"v1\"", "\"v1\"", "public, max-age=700", "hit", "public, max-age=700"),
+        ("\"v0\"", "\"v1\"", "private", "hit", LONG),
+        ("W/\"v1\"", "\"v1\"", "private", "hit", LONG),
+        ("\"v1\"", "W/\"v1\"", "public, max-age=700", "hit", LONG),
+    ] {
+        let clock = test_clock();
+        let whole = |tag| reply(200).field("cache-control", LONG).field("etag", tag);
+        let origin = Origin::script([
+            whole(other_tag).body("abc"),
+            whole("\"v1\"").field("vary", "x-v").body("abc"),
+            reply(304).field("cache-control", says).field("etag", tag),
+            reply(200).field("cache-control", "no-store").body("new"),
+        ])
+        .await;
+        let gateway = Gateway::reverse(&origin, &clock).start().await;
+        gateway.anonymous().get("/x").await;
+        clock.advance(secs(1));
+        for _ in 0..2 {
+            // Of the two that match from now on the one with `Vary` is chosen.
+            gateway.anonymous().with("x-v", "1").with("cache-control", "no-cache").get("/x").await;
+        }
+        let answer = gateway.anonymous().get("/x").await;
+        let id = format!("{other_tag} beside a 304 with {tag}, {says}");
+        cases.expect(&id, answer.decision().as_str(), decision);
+        cases.expect(&id, answer.field("cache-control"), Some(cache_control));
+    }
+    cases.finish(14);
+}

@@ -6,7 +6,7 @@
 //!
 //! - The answer to a credentialed HEAD freshens nothing unless its own directives would let it be shared:
 //!   its fields would otherwise reach others under the permission of the stored response.
-//! - A stored response that came after the HEAD was sent is left alone.
+//! - A stored response that came after the request was sent is left alone, by HEAD and by the 304 to a validation of another.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use http::{Method, StatusCode};
 
 use super::entry::{Filler, Head};
 use super::rules::directives::RequestDirectives;
+use super::rules::offer::is_selected;
 use super::rules::storable::NotStored;
 use super::rules::update::merge;
 use super::rules::validate::is_described_by;
@@ -108,6 +109,20 @@ pub fn becomes(verdict: Result<Head, NotStored>, stored: &Head, vary_names: &[He
         }
         Err(_) => Becomes::Dropped,
     }
+}
+
+/// What a 304 makes of a stored response that could have answered as well as the one that the condition was made from: one
+/// with the same strong tag becomes what that one would.
+///
+/// Source: RFC 9111 section 4.3.4.
+#[must_use]
+pub fn beside(stored: &StoredResponse, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> Becomes {
+    let head = stored.head();
+    if head.age.response_time > filler.request_time || !is_selected(answer.received, &head, false) {
+        return Becomes::Left;
+    }
+    let Confirmed { verdict, credentialed, .. } = by_not_modified(&head, filler, answer, policy);
+    becomes(verdict, &head, stored.vary_names(), credentialed)
 }
 
 /// What an answer to HEAD with this status makes of a stored response that it could have selected: one that

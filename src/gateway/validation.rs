@@ -117,7 +117,7 @@ impl Gateway {
     }
 
     /// Freshens the stored response with the fields of the 304, leaves it or drops it, as the rules say of
-    /// both together.
+    /// both together; and so those beside it that the 304 speaks of.
     ///
     /// Source: RFC 9111 sections 3.2 and 4.3.4.
     pub(super) fn settle(
@@ -137,8 +137,9 @@ impl Gateway {
             Err(why) => why.as_str(),
         };
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
-        let hash = CacheKey::new(permit, &self.keyed).hash();
-        let freshened = self.memory.settle(hash, &chosen.stored, becomes);
+        let key = CacheKey::new(permit, &self.keyed);
+        let freshened = self.memory.settle(key.hash(), &chosen.stored, becomes);
+        self.freshen_beside(exchange, &filler, way, (&key, chosen, answer));
         Settled { is_freshened: freshened.is_some(), head: freshened.unwrap_or_else(|| Arc::new(for_one)), detail }
     }
 

@@ -348,7 +348,15 @@ impl<'e> Run<'e> {
         let filler = self.filler(asking, arrived, false);
         let Confirmed { verdict, for_one, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &self.policy);
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
-        let settled = self.engine.memory.settle(asking.key.hash(), &chosen.stored, becomes);
+        let (memory, keyed) = (&self.engine.memory, &self.engine.keyed);
+        let settled = memory.settle(asking.key.hash(), &chosen.stored, becomes);
+        if let Some(slot) = memory.find(&asking.key) {
+            let normalises = self.policy.settings.vary_normalise;
+            let matching = lookup::matching(&slot, Partition::Common, &asking.fields, keyed, normalises);
+            for stored in matching.filter(|stored| !Arc::ptr_eq(stored, &chosen.stored)) {
+                memory.settle(asking.key.hash(), stored, confirm::beside(stored, &filler, answer, &self.policy));
+            }
+        }
         let head = settled.clone().unwrap_or_else(|| Arc::new(for_one));
         let validated = Chosen { stored: Arc::clone(&chosen.stored), head, stale: None };
         let is_aged = arrived.fields.contains_key("age");

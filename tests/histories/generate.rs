@@ -153,6 +153,7 @@ fn reply(random: &mut Random, method: &str, id: u32) -> Reply {
         date: random.pick(&[Some(0), Some(0), Some(0), Some(0), Some(0), Some(-10 * SECOND), Some(5 * SECOND), None]),
         has_tag: !random.one_in(4),
         has_modified: random.one_in(3),
+        is_again: random.one_in(3),
     }
 }
 

@@ -75,16 +75,29 @@ impl Model {
             Settled::Fresh => known.freshen(request, exchange, merged, policy),
             Settled::Left => {}
             Settled::Outdated => known.is_outdated = true,
-            Settled::Gone => {
-                // All that "could have been chosen for that request" and have its validator: the parts of it too.
-                let (rep, path) = (known.rep, known.path);
-                known.gone = Some("a 304 took it back");
-                let is_chosen = |same: &&mut Known| {
-                    same.path == path && same.rep == rep && !varies(&same.fields, &same.asked, &request.fields)
-                };
-                for same in self.known.iter_mut().filter(is_chosen) {
-                    same.gone = same.gone.or(Some("a 304 took it back"));
-                }
+            Settled::Gone => known.gone = Some("a 304 took it back"),
+        }
+        if !is_selected {
+            self.freshen_beside(at, request, exchange, answer);
+        }
+    }
+
+    /// RFC 9111 section 4.3.4: and all others that "could have been chosen for that request" and have its strong tag.
+    fn freshen_beside(&mut self, at: usize, request: &Request, exchange: &Exchange, answer: &Answer) {
+        let (operator, policy, path, named) = (self.operator, self.policy, request.path, line(&answer.fields, "etag"));
+        let is_meant =
+            |known: &Known| known.path == path && known.gone.is_none() && named.is_some() && line(&known.fields, "etag") == named;
+        for (_, known) in self.known.iter_mut().enumerate().filter(|(other, known)| *other != at && is_meant(known)) {
+            // Deviation: not what came since the request was sent.
+            if varies(&known.fields, &known.asked, &request.fields) || known.received > exchange.request_time {
+                continue;
+            }
+            let merged = overlaid(&known.fields, &answer.fields);
+            match settled(known, request, &merged, operator) {
+                Settled::Fresh => known.freshen(request, exchange, merged, policy),
+                Settled::Left => {}
+                Settled::Outdated => known.is_outdated = true,
+                Settled::Gone => known.gone = Some("a 304 took it back"),
             }
         }
     }

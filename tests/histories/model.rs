@@ -159,13 +159,14 @@ impl Model {
     }
 
     /// The stored response that an answer was made of. Several may have one note (a HEAD or a selection gave it to them):
-    /// then the bytes tell, and the fields that it varies on.
+    /// then the bytes tell, the fields of the request, and those of the answer that the last 304 did not bring.
     fn find(&self, request: &Request, note: Option<&str>, given: &Given) -> Result<usize, Wrong> {
         let is_meant = |known: &Known| known.path == request.path && Some(known.note.as_str()) == note;
         let likeness = |known: &Known| {
             let has_bytes = given.body.starts_with(&content(known.rep)[..4]);
-            let has_vary = value(given, "vary") == line(&known.fields, "vary");
-            (known.gone.is_none(), has_bytes, has_vary, !varies(&known.fields, &known.asked, &request.fields))
+            let is_alike = |name: &str| value(given, name) == line(&known.fields, name);
+            let is_asked = given.how == How::Selected || !varies(&known.fields, &known.asked, &request.fields);
+            (known.gone.is_none(), has_bytes, is_alike("etag"), is_asked, is_alike("cache-control"), is_alike("vary"))
         };
         let meant = self.known.iter().enumerate().filter(|(_, known)| is_meant(known));
         let found = meant.max_by_key(|(_, known)| likeness(known)).map(|(at, _)| at);

@@ -93,7 +93,8 @@ impl Origin {
         }
         let range = line(sent, "range").filter(|_| request.method == "GET" && reply.has_tag).and_then(parse_range);
         let is_partial = range.is_some();
-        let known = current.last().copied().filter(|known| (is_partial || request.method == "HEAD") && known.has_tag);
+        let is_again = is_partial || request.method == "HEAD" || reply.is_again;
+        let known = current.last().copied().filter(|known| is_again && known.has_tag);
         let shown = known.unwrap_or(Representation { id, has_tag: reply.has_tag, has_modified: reply.has_modified });
         if known.is_none() {
             current.push(shown);

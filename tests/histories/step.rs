@@ -55,6 +55,8 @@ pub(crate) struct Reply {
     pub(crate) id: u32,
     /// What the origin said so far about the target is out of date.
     pub(crate) is_changed: bool,
+    /// A request for the whole gets the newest representation once more, and no new one.
+    pub(crate) is_again: bool,
     pub(crate) manner: Manner,
     pub(crate) status: u16,
     pub(crate) fields: Lines,

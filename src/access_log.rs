@@ -123,7 +123,7 @@ impl Finish {
         record.bytes = if content { sent_bytes } else { 0 };
         record.complete = complete || !content;
         record.duration = duration;
-        observer.metrics.request(record.listener, &record.method, record.status, record.result, duration);
+        observer.metrics.request(&record.ended());
         if let Some(writer) = &observer.writer {
             writer.write(self);
         }

@@ -124,6 +124,7 @@ impl Gateway {
             return Ok(reply::options(exchange.now));
         }
         let way = self.way(exchange, &permit)?;
+        exchange.record.destination = Some(way.destination);
         exchange.note_policy(&permit, &way.policy);
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
@@ -185,6 +186,7 @@ impl Gateway {
         };
         if exchange.listener.auth != ListenerAuth::None {
             self.observer.metrics().authentication(scheme, outcome);
+            exchange.record.judged = true;
         }
         exchange.note_authentication(scheme, outcome, result.as_ref().ok());
         result

@@ -7,6 +7,8 @@
 //!
 //! none
 
+mod decisions;
+mod exposition;
 mod families;
 mod handles;
 #[cfg(test)]
@@ -15,14 +17,16 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{Method, StatusCode};
-use metrics::{Counter, Gauge};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use http::StatusCode;
+use metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
 use crate::auth::{Outcome, Scheme};
 use crate::cache::{AuthorizationDecision, CacheResult, CanaryOutcome, FollowerOutcome, ValidationOutcome};
 use crate::config::settings::Settings;
-use families::{BUCKETS, FAMILIES, Kind};
+use decisions::Decisions;
+pub use decisions::Ended;
+pub use exposition::Format;
 use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index};
 
 /// Handles of all metrics of one gateway; every call is a handle's increment, never a look-up by name.
@@ -32,7 +36,9 @@ pub struct Metrics {
     listeners: Vec<PerListener>,
     upstreams: Vec<PerUpstream>,
     cache_requests: Vec<Counter>,
+    decisions: Decisions,
     authentication: Lazily,
+    basic_verdicts: Histogram,
     authorization: Vec<(AuthorizationDecision, Counter)>,
     validations: Vec<(ValidationOutcome, Counter)>,
     followers: Vec<(FollowerOutcome, Counter)>,
@@ -79,9 +85,9 @@ impl Metrics {
     /// Registers every family for these listeners, upstreams and access rules.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let recorder = Arc::new(recorder());
+        let recorder = Arc::new(exposition::recorder());
         metrics::with_local_recorder(&*recorder, || {
-            describe();
+            exposition::describe();
             metrics::gauge!(families::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             metrics::gauge!(families::CONFIG_RELOAD_SUCCESS).set(1.0);
         });
@@ -109,21 +115,37 @@ impl Metrics {
         self.exposition.render()
     }
 
+    /// The exposition in this format.
+    #[must_use]
+    pub fn render_as(&self, format: Format) -> String {
+        match format {
+            Format::OpenMetrics => exposition::to_openmetrics(&self.render()),
+            Format::Text => self.render(),
+        }
+    }
+
     /// Moves observations into their buckets; to be called every few seconds.
     pub fn upkeep(&self) {
         self.exposition.run_upkeep();
     }
 
-    /// One exchange ended. `listener` is an index into `Settings::listeners`.
-    pub fn request(&self, listener: usize, method: &Method, code: StatusCode, result: CacheResult, duration: Duration) {
-        self.answered(listener, method_index(method), code);
-        if let Some(histogram) = self.listeners.get(listener).and_then(|listener| listener.durations.get(result as usize)) {
-            histogram.record(duration.as_secs_f64());
+    /// One exchange ended.
+    pub fn request(&self, ended: &Ended<'_>) {
+        self.answered(ended.listener, method_index(ended.method), ended.code);
+        let result = ended.result as usize;
+        if let Some(listener) = self.listeners.get(ended.listener) {
+            if let Some(histogram) = listener.durations.get(result) {
+                histogram.record(ended.duration.as_secs_f64());
+            }
+            if let Some(counter) = listener.bytes.get(result) {
+                counter.increment(ended.bytes);
+            }
         }
         // `None` stands behind the last label value: it never came to the cache.
-        if let Some(counter) = self.cache_requests.get(result as usize) {
+        if let Some(counter) = self.cache_requests.get(result) {
             counter.increment(1);
         }
+        self.decisions.count(ended, &self.recorder);
     }
 
     /// A request head that could not be read was answered with this code (RFC 9112 section 3).
@@ -137,6 +159,11 @@ impl Metrics {
         self.authentication.count(place, || {
             self.register(|| metrics::counter!(families::AUTH, "scheme" => scheme.as_str(), "outcome" => outcome.as_str()))
         });
+    }
+
+    /// A request waited so long for the verdict on Basic credentials that were not remembered.
+    pub fn verdict(&self, waited: Duration) {
+        self.basic_verdicts.record(waited.as_secs_f64());
     }
 
     /// One request was refused by this access rule (`destination` for the destination guard).
@@ -282,6 +309,8 @@ impl Metrics {
             listeners: settings.listeners.iter().map(|listener| PerListener::new(&listener.name)).collect(),
             upstreams: upstreams.chain(["forward".to_owned()]).map(PerUpstream::new).collect(),
             cache_requests: cache_requests(),
+            decisions: Decisions::new(settings),
+            basic_verdicts: metrics::histogram!(families::AUTH_DURATION, "scheme" => Scheme::Basic.as_str()),
             authentication: Lazily::new(SCHEMES * OUTCOMES),
             authorization: AuthorizationDecision::ALL.map(|decision| (decision, authorization_counter(decision))).into(),
             validations: ValidationOutcome::ALL
@@ -329,27 +358,6 @@ impl Metrics {
 
     fn register<T>(&self, register: impl FnOnce() -> T) -> T {
         metrics::with_local_recorder(&*self.recorder, register)
-    }
-}
-
-/// A recorder of this gateway alone: several gateways in one process do not share numbers.
-fn recorder() -> PrometheusRecorder {
-    let mut builder = PrometheusBuilder::new();
-    for family in FAMILIES.iter().filter(|family| family.kind == Kind::Histogram) {
-        let matcher = Matcher::Full(family.name.to_owned());
-        // Only an empty bucket list is refused; the families then would be summaries.
-        builder = builder.set_buckets_for_metric(matcher, &BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
-    }
-    builder.build_recorder()
-}
-
-fn describe() {
-    for family in FAMILIES {
-        match family.kind {
-            Kind::Counter => metrics::describe_counter!(family.name, family.help),
-            Kind::Gauge => metrics::describe_gauge!(family.name, family.help),
-            Kind::Histogram => metrics::describe_histogram!(family.name, family.help),
-        }
     }
 }
 

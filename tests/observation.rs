@@ -83,6 +83,15 @@ async fn every_metric_family_moves_with_real_traffic() {
         ("vouchsafe_requests_total", &[("method", "DELETE"), ("code", "403")], 1.0),
         ("vouchsafe_request_duration_seconds_count", &[("listener", "edge"), ("result", "hit")], 1.0),
         ("vouchsafe_request_duration_seconds_bucket", &[("le", "+Inf")], 12.0),
+        ("vouchsafe_response_bytes_total", &[("listener", "edge"), ("result", "hit")], 6.0),
+        ("vouchsafe_response_bytes_total", &[("result", "miss")], 1_600.0 * 1024.0),
+        ("vouchsafe_decisions_total", &[("cache", "hit"), ("auth", "ok"), ("reason", "permit-public")], 1.0),
+        ("vouchsafe_decisions_total", &[("cache", "validated"), ("auth", "ok"), ("reason", "validated")], 1.0),
+        ("vouchsafe_decisions_total", &[("cache", "miss"), ("auth", "ok"), ("reason", "no-permit")], 1.0),
+        ("vouchsafe_decisions_total", &[("route", "other"), ("cache", "none"), ("auth", "missing"), ("reason", "missing")], 1.0),
+        ("vouchsafe_decisions_total", &[("route", "other"), ("auth", "ok"), ("reason", "http_request_denied")], 1.0),
+        ("vouchsafe_decisions_total", &[("route", "forward"), ("cache", "none"), ("reason", "tunnel")], 1.0),
+        ("vouchsafe_auth_duration_seconds_count", &[("scheme", "basic")], 2.0),
         ("vouchsafe_cache_requests_total", &[("result", "hit")], 1.0),
         ("vouchsafe_cache_requests_total", &[("result", "miss")], 7.0),
         ("vouchsafe_cache_requests_total", &[("result", "validated")], 1.0),
@@ -110,6 +119,11 @@ async fn every_metric_family_moves_with_real_traffic() {
         })
         .await;
     }
+    // Alice's first requests and Bob's had to wait; what was remembered is not counted.
+    gateway.metric_is("vouchsafe_auth_duration_seconds_count", &[], 2.0).await;
+    let (requests, decisions) =
+        (gateway.metric("vouchsafe_requests_total", &[]).await, gateway.metric("vouchsafe_decisions_total", &[]).await);
+    assert!((requests - decisions).abs() < 1e-9, "{requests} requests, {decisions} decisions");
     drop(tunnel);
     gateway.metric_is("vouchsafe_tunnels", &[], 0.0).await;
     gateway.metric_is("vouchsafe_tunnel_bytes_total", &[("direction", "inbound")], 29.0).await;
@@ -144,6 +158,45 @@ async fn the_exposition_is_well_formed() {
     assert!(!text.contains("user1") && !text.contains("path1") && !text.contains("METHOD1"), "{text}");
     assert!(text.len() < 200 << 10);
     assert!((sum_of(&text, "vouchsafe_requests_total", &[("method", "other")]) - 50.0).abs() < 1e-9);
+}
+
+/// What a gateway in front of an origin counts by route, and that nobody was asked.
+#[tokio::test]
+async fn decisions_name_the_upstream_and_that_nobody_was_asked() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=60").body("a")).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    for _ in 0..3 {
+        gateway.anonymous().get("/x").await;
+    }
+    let labels = |cache, reason| [("cache", cache), ("auth", "none"), ("reason", reason)];
+    gateway.metric_is("vouchsafe_decisions_total", &labels("hit", "uncredentialed"), 2.0).await;
+    gateway.metric_is("vouchsafe_decisions_total", &labels("miss", "uncredentialed"), 1.0).await;
+    let text = gateway.metrics().await;
+    let upstream =
+        text.lines().find_map(|line| line.strip_prefix("vouchsafe_upstream_requests_total{upstream=\"")?.split('"').next());
+    let route = [("route", upstream.expect("an exchange with the upstream"))];
+    assert!((sum_of(&text, "vouchsafe_decisions_total", &route) - 3.0).abs() < 1e-9, "{text}");
+}
+
+/// The same samples in both formats.
+#[tokio::test]
+async fn openmetrics_is_served_to_who_asks_for_it() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=60").body("a")).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    gateway.anonymous().get("/x").await;
+    gateway.metric_is("vouchsafe_decisions_total", &[], 1.0).await;
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let answer = gateway.admin().with("accept", accept).get("/metrics").await;
+    assert_eq!(answer.field("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert_eq!(answer.field("vary"), Some("Accept"));
+    let (open, plain) = (answer.text(), gateway.metrics().await);
+    assert!(open.ends_with("\n# EOF\n") && !open.contains("\n\n"), "{open}");
+    assert!(open.contains("# TYPE vouchsafe_decisions counter\n") && open.contains("\nvouchsafe_decisions_total{"), "{open}");
+    assert!(open.contains("# UNIT vouchsafe_request_duration_seconds seconds\n") && open.contains("le=\"1.0\""), "{open}");
+    let samples = |text: &str| text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    assert_eq!(samples(&open), samples(&plain));
 }
 
 /// One JSON object a line, with every field, hashes where a value would tell too much.

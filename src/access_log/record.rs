@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use crate::access::Permit;
 use crate::auth::{Outcome, Scheme};
 use crate::cache::CacheResult;
+use crate::metrics::Ended;
 use crate::target::Target;
+use crate::upstream::Destination;
 
 /// One exchange with a client.
 #[derive(Debug)]
@@ -42,6 +44,10 @@ pub struct Record {
     pub upstream: Option<Duration>,
     /// The scheme that was presented and what came of it.
     pub auth: (Scheme, Outcome),
+    /// Whether the listener asked for credentials and judged them.
+    pub judged: bool,
+    /// Where the request was to go; none: it was answered before that was known.
+    pub destination: Option<Destination>,
     /// Whether the request carried a credential for the origin (RFC 9111 section 3.5).
     pub credentialed: bool,
     /// Keyed hash of all credentials, if there are any.
@@ -105,6 +111,8 @@ impl Record {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             upstream: None,
             auth: (Scheme::None, Outcome::Missing),
+            judged: false,
+            destination: None,
             credentialed: false,
             credential: None,
             result: CacheResult::None,
@@ -116,6 +124,21 @@ impl Record {
             bytes: 0,
             complete: false,
             duration: Duration::ZERO,
+        }
+    }
+
+    /// What the metrics count of an exchange that has ended.
+    pub(super) fn ended(&self) -> Ended<'_> {
+        Ended {
+            listener: self.listener,
+            method: &self.method,
+            code: self.status,
+            destination: self.destination,
+            auth: self.judged.then_some(self.auth.1),
+            result: self.result,
+            reason: self.reason,
+            bytes: self.bytes,
+            duration: self.duration,
         }
     }
 }

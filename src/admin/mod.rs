@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::server::conn::http1;
@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::settings;
-use crate::metrics::Metrics;
+use crate::metrics::{Format, Metrics};
 use crate::server::{Bound, Listening, StartError};
 use gate::Gate;
 use operator::{Action, Refusal};
@@ -45,8 +45,6 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const CONTENT_BYTES: usize = 64 << 10;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Source: the Prometheus text exposition format.
-const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What there is, and by which methods.
 const ROUTES: [(&str, &str); 9] = [
@@ -157,7 +155,7 @@ where
         if let Some(refusal) = self.desk.refusal(&parts) {
             return refusal;
         }
-        let Some(action) = Action::at(parts.uri.path()) else { return self.desk.show(parts.uri.path(), &self.ready) };
+        let Some(action) = Action::at(parts.uri.path()) else { return self.desk.show(&parts, &self.ready) };
         let content = tokio::time::timeout(HEAD_TIME, Limited::new(content, CONTENT_BYTES).collect()).await;
         let content = match content {
             Ok(Ok(content)) => content.to_bytes(),
@@ -201,14 +199,24 @@ impl Desk {
         refused.map(|(status, message)| text(status, message))
     }
 
-    fn show(&self, path: &str, ready: &dyn Fn() -> bool) -> Response<Full<Bytes>> {
-        match path {
+    fn show(&self, parts: &Parts, ready: &dyn Fn() -> bool) -> Response<Full<Bytes>> {
+        match parts.uri.path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if ready() => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             "/openapi.json" => typed(StatusCode::OK, JSON, OPENAPI),
-            _ => typed(StatusCode::OK, EXPOSITION, self.metrics.render()),
+            _ => self.exposition(&parts.headers),
         }
+    }
+
+    /// The metrics in the format that the scraper asks for.
+    ///
+    /// Source: RFC 9110 sections 12.5.1 and 12.5.5.
+    fn exposition(&self, request: &HeaderMap) -> Response<Full<Bytes>> {
+        let format = Format::wanted_by(request);
+        let mut response = typed(StatusCode::OK, format.media_type(), self.metrics.render_as(format));
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+        response
     }
 }
 

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Auth, AuthScheme, Listener, ListenerAuth, Settings};
 use crate::error::ClientError;
 use crate::keyed::Keyed;
+use crate::metrics::Metrics;
 
 /// Authenticates the requests of one listener.
 pub struct Authenticator {
@@ -58,6 +59,7 @@ struct Shared {
     digest: DigestUsers,
     verdicts: Verdicts,
     hashed: AtomicU64,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -74,17 +76,22 @@ impl Authenticator {
     /// A password file that cannot be read or parsed, with the file, the line and what to do; one
     /// mistake a line.
     pub fn for_listeners(settings: &Settings, keyed: Keyed, _clock: &Clock) -> Result<Vec<Self>, String> {
-        Self::after(&[], settings, keyed)
+        Self::after(&[], settings, keyed, None)
     }
 
     /// The same after a reload: users are read again and nothing verified is remembered, but nonces that clients hold stay
-    /// good where listener, realm and lifetime are the same.
+    /// good where listener, realm and lifetime are the same. `metrics` is told how long verdicts take.
     ///
     /// # Errors
     ///
     /// As [`Authenticator::for_listeners`].
-    pub fn after(before: &[Self], settings: &Settings, keyed: Keyed) -> Result<Vec<Self>, String> {
-        let shared = Arc::new(Shared::load(&settings.auth, keyed)?);
+    pub fn after(
+        before: &[Self],
+        settings: &Settings,
+        keyed: Keyed,
+        metrics: Option<&Arc<Metrics>>,
+    ) -> Result<Vec<Self>, String> {
+        let shared = Arc::new(Shared { metrics: metrics.cloned(), ..Shared::load(&settings.auth, keyed)? });
         let revocations = before.first().map_or_else(Arc::default, |other| Arc::clone(&other.revocations));
         let made = |(number, listener)| Self::new(number, listener, &settings.auth, (&shared, &revocations, before));
         (0..).zip(&settings.listeners).map(made).collect()
@@ -183,7 +190,12 @@ impl Authenticator {
             let hashed = || _ = shared.hashed.fetch_add(1, Ordering::Relaxed);
             shared.basic.verify(&credentials.user, &credentials.password, hashed)
         };
-        match self.shared.verdicts.verify(key, now, work).await {
+        let asked = Clock::instant();
+        let verdict = self.shared.verdicts.verify(key, now, work).await;
+        if let Some(metrics) = &self.shared.metrics {
+            metrics.verdict(Clock::instant().saturating_duration_since(asked));
+        }
+        match verdict {
             Some(Verdict::Verified(name)) => Ok(Principal { name: Some(name), scheme: Scheme::Basic }),
             Some(Verdict::UnknownUser) => reject(Outcome::UnknownUser),
             Some(Verdict::WrongPassword) => reject(Outcome::WrongPassword),
@@ -263,6 +275,7 @@ impl Shared {
             digest,
             verdicts: Verdicts::new(auth.basic.verdict_ttl, MAX_VERDICTS, at_once),
             hashed: AtomicU64::new(0),
+            metrics: None,
         })
     }
 }

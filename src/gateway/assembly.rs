@@ -86,7 +86,7 @@ impl Gateway {
         let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
         let Lasting { memory, flights, in_flight_bytes, open_tunnels, background, clock, keyed, pseudonym } = lasting;
         Ok(Arc::new(Self {
-            authenticators: Authenticator::after(before, &settings, keyed)?,
+            authenticators: Authenticator::after(before, &settings, keyed, Some(&metrics))?,
             policies: Policies::new(&settings),
             routes: Routes::new(&settings),
             upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,

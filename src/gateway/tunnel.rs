@@ -15,6 +15,7 @@ use crate::access_log::Observer;
 use crate::body::Body;
 use crate::error::Error;
 use crate::reply;
+use crate::upstream::Destination;
 use crate::upstream::tunnel::relay;
 
 impl Gateway {
@@ -25,6 +26,7 @@ impl Gateway {
     ///
     /// Source: RFC 9110 section 9.3.6.
     pub(super) async fn tunnel(&self, exchange: &mut Exchange<'_>, permit: &Permit) -> Result<Response<Body>, Error> {
+        exchange.record.destination = Some(Destination::Forward);
         let origin = self.upstreams.open_tunnel(permit).await.inspect_err(|error| {
             if let Error::Denied(denied) = error {
                 self.count_denied(denied);

@@ -15,6 +15,8 @@ pub(super) struct PerListener {
     /// One table of codes a method; a table is made when its method is first seen.
     pub(super) requests: Vec<OnceLock<Lazily>>,
     pub(super) durations: Vec<Histogram>,
+    /// Content bytes by what the cache contributed.
+    pub(super) bytes: Vec<Counter>,
     pub(super) connections: Gauge,
     pub(super) refused: [Counter; 2],
 }
@@ -41,11 +43,13 @@ pub(super) const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", 
 impl PerListener {
     pub(super) fn new(name: &str) -> Self {
         let duration = |result: CacheResult| metrics::histogram!(families::REQUEST_DURATION, "listener" => name.to_owned(), "result" => result.as_str());
+        let bytes = |result: CacheResult| metrics::counter!(families::RESPONSE_BYTES, "listener" => name.to_owned(), "result" => result.as_str());
         let refused = |reason: &'static str| metrics::counter!(families::CONNECTIONS_REFUSED, "listener" => name.to_owned(), "reason" => reason);
         Self {
             name: name.to_owned(),
             requests: METHODS.iter().map(|_| OnceLock::new()).collect(),
             durations: CacheResult::ALL.map(duration).into(),
+            bytes: CacheResult::ALL.map(bytes).into(),
             connections: metrics::gauge!(families::CONNECTIONS, "listener" => name.to_owned()),
             refused: ["address-limit", "handshake"].map(refused),
         }

@@ -38,6 +38,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod explain;
 pub mod fields;
 pub mod gateway;
 pub mod hop;

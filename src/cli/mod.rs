@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod leak_test;
 mod log;
 pub mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Ask a running gateway through its admin listener
     Admin(admin::AdminArgs),
+    /// Explain whether a response would be stored, for whom it may be reused, and by which rule
+    Explain(explain::ExplainArgs),
     /// Maintain password files
     User(user::UserArgs),
     /// Show the authorization rules with real requests, on free ports of loopback
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::LeakTest(args)) => leak_test::run(&args),

@@ -48,5 +48,6 @@ pub mod metrics;
 pub mod policy;
 pub mod reply;
 pub mod server;
+pub mod simulate;
 pub mod target;
 pub mod upstream;

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod leak_test;
 mod log;
 pub mod serve;
+pub mod simulate;
 pub mod user;
 
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Admin(admin::AdminArgs),
     /// Explain whether a response would be stored, for whom it may be reused, and by which rule
     Explain(explain::ExplainArgs),
+    /// Replay an access log through a candidate configuration and print what it would have saved
+    Simulate(simulate::SimulateArgs),
     /// Maintain password files
     User(user::UserArgs),
     /// Show the authorization rules with real requests, on free ports of loopback
@@ -62,6 +65,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::LeakTest(args)) => leak_test::run(&args),

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod explain;
 pub mod leak_test;
 mod log;
+pub mod manual;
 pub mod serve;
 pub mod simulate;
 pub mod user;
@@ -48,6 +49,12 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Maintain password files
     User(user::UserArgs),
+    /// Print a completion script for a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page of the program or of one command (roff, for man -l -)
+    Man(manual::ManArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Show the authorization rules with real requests, on free ports of loopback
     Demo(demo::DemoArgs),
     /// Find out whether a cache hands out what was made for somebody else
@@ -66,6 +73,9 @@ pub fn run() -> ExitCode {
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man(args)) => manual::man(&args),
+        Some(Command::Schema) => manual::schema(),
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::LeakTest(args)) => leak_test::run(&args),

@@ -9,6 +9,7 @@
 //! none
 
 mod line;
+mod recent;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::config::settings::Settings;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 pub use line::format_hash;
+pub use recent::{Recent, Refusal};
 pub use record::{Record, ResponseFields};
 use writer::Writer;
 
@@ -35,6 +37,7 @@ pub struct Observer {
     /// Random per process, so that ids of two runs do not meet.
     salt: u64,
     counter: Arc<AtomicU64>,
+    recent: Arc<Recent>,
 }
 
 /// Writes the record and the metrics of one exchange when its reply's content ends.
@@ -51,7 +54,7 @@ impl Observer {
     ///
     /// The log file cannot be opened for appending, or its writer's thread not started.
     pub fn new(settings: &Settings, metrics: Arc<Metrics>, _clock: Clock, keyed: Keyed) -> std::io::Result<Self> {
-        Self::counting(settings, metrics, keyed, Arc::default())
+        Self::counting(settings, metrics, keyed, Arc::default(), Arc::default())
     }
 
     /// An observer under other settings whose ids and hashes go on with this one's.
@@ -60,21 +63,33 @@ impl Observer {
     ///
     /// As [`Observer::new`].
     pub fn successor(&self, settings: &Settings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        Self::counting(settings, metrics, self.keyed, Arc::clone(&self.counter))
+        Self::counting(settings, metrics, self.keyed, Arc::clone(&self.counter), Arc::clone(&self.recent))
     }
 
-    fn counting(settings: &Settings, metrics: Arc<Metrics>, keyed: Keyed, counter: Arc<AtomicU64>) -> std::io::Result<Self> {
+    fn counting(
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        keyed: Keyed,
+        counter: Arc<AtomicU64>,
+        recent: Arc<Recent>,
+    ) -> std::io::Result<Self> {
         let names = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
         let formatter = line::Formatter::new(names, keyed);
         let writer = Writer::start(&settings.log.access, formatter, Arc::clone(&metrics))?;
         let salt = keyed.start("request-id").finish();
-        Ok(Self { metrics, writer, keyed, salt: (salt >> 64) as u64, counter })
+        Ok(Self { metrics, writer, keyed, salt: (salt >> 64) as u64, counter, recent })
     }
 
     /// The metrics of this gateway.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The last refusals.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Whether anybody reads the fields of a [`Record`] that only the log needs.
@@ -124,6 +139,7 @@ impl Finish {
         record.complete = complete || !content;
         record.duration = duration;
         observer.metrics.request(&record.ended());
+        observer.recent.note(record);
         if let Some(writer) = &observer.writer {
             writer.write(self);
         }

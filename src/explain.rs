@@ -9,6 +9,7 @@
 //! none
 
 mod clauses;
+mod entry;
 mod text;
 
 use std::sync::Arc;
@@ -38,6 +39,9 @@ use crate::hop;
 use crate::keyed::Keyed;
 use crate::policy::CompiledPolicy;
 use crate::reply;
+
+pub use clauses::refusal_of;
+pub use entry::{Entry, explain_entry};
 
 /// One request and the origin's response to it.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,7 @@ mod exchange;
 mod fetch;
 mod fill;
 mod freshening;
+mod inspect;
 mod selection;
 mod stale;
 mod tunnel;
@@ -52,6 +53,7 @@ use crate::target::{self, Arrival, Target};
 use crate::upstream::{Destination, Upstreams};
 use boarding::Boarded;
 use exchange::Exchange;
+pub use inspect::{Found, Health, ServerHealth};
 
 /// Everything one process needs to answer requests; shared by all listeners and connections.
 pub struct Gateway {

@@ -141,7 +141,7 @@ fn printable(text: Cow<'_, str>) -> Cow<'_, str> {
 /// `YYYY-MM-DDThh:mm:ss.mmmZ`.
 ///
 /// Source: RFC 3339 section 5.6.
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);

@@ -10,6 +10,7 @@ mod entries;
 mod gate;
 mod operator;
 mod order;
+mod page;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -47,7 +48,10 @@ const CONTENT_BYTES: usize = 64 << 10;
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What there is, and by which methods.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 12] = [
+    ("/", READ),
+    ("/status", READ),
+    ("/explain", READ),
     ("/healthz", READ),
     ("/readyz", READ),
     ("/metrics", READ),
@@ -155,7 +159,7 @@ where
         if let Some(refusal) = self.desk.refusal(&parts) {
             return refusal;
         }
-        let Some(action) = Action::at(parts.uri.path()) else { return self.desk.show(&parts, &self.ready) };
+        let Some(action) = Action::at(parts.uri.path()) else { return self.show(&parts) };
         let content = tokio::time::timeout(HEAD_TIME, Limited::new(content, CONTENT_BYTES).collect()).await;
         let content = match content {
             Ok(Ok(content)) => content.to_bytes(),
@@ -175,12 +179,27 @@ where
     }
 }
 
+impl<R: Fn() -> bool> Office<R> {
+    fn show(&self, parts: &Parts) -> Response<Full<Bytes>> {
+        match parts.uri.path() {
+            "/" => page::page(),
+            "/status" => page::status(&self.operator),
+            "/explain" => page::explain(&self.operator, parts.uri.query()),
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if (self.ready)() => text(StatusCode::OK, "ready\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            "/openapi.json" => typed(StatusCode::OK, JSON, OPENAPI),
+            _ => self.desk.exposition(&parts.headers),
+        }
+    }
+}
+
 impl Desk {
     /// The answer to a request that is not for this listener, or not let through.
     fn refusal(&self, parts: &Parts) -> Option<Response<Full<Bytes>>> {
         let path = parts.uri.path();
-        // Health checkers rarely hold secrets; everything else tells something.
-        if path != "/healthz" && !self.gate.admits(&parts.headers) {
+        // Health checkers rarely hold secrets, and the page holds no data; everything else tells something.
+        if !matches!(path, "/healthz" | "/") && !self.gate.admits(&parts.headers) {
             let mut response = text(StatusCode::UNAUTHORIZED, "a bearer token is needed here\n");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Some(response);
@@ -197,16 +216,6 @@ impl Desk {
         let is_change = parts.method == Method::POST;
         let refused = is_change.then(|| self.gate.may_change(&parts.headers).err()).flatten();
         refused.map(|(status, message)| text(status, message))
-    }
-
-    fn show(&self, parts: &Parts, ready: &dyn Fn() -> bool) -> Response<Full<Bytes>> {
-        match parts.uri.path() {
-            "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if ready() => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            "/openapi.json" => typed(StatusCode::OK, JSON, OPENAPI),
-            _ => self.exposition(&parts.headers),
-        }
     }
 
     /// The metrics in the format that the scraper asks for.

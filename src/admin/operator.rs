@@ -11,6 +11,7 @@ use crate::auth::grammar;
 use crate::auth::revocations::{MOST_REVOKED, Revocations};
 use crate::cache::store::{Memory, Withdrawal};
 use crate::clock::Clock;
+use crate::gateway::{Found, Health};
 use crate::keyed::Keyed;
 use crate::server::Control;
 
@@ -102,6 +103,20 @@ impl Operator {
     #[must_use]
     pub fn in_control(self, control: Arc<Control>, set_level: Option<SetLevel>) -> Self {
         Self { control: Some(control), set_level, ..self }
+    }
+
+    /// The state of servers and store, and the last refusals; none before the server runs.
+    pub(super) fn health(&self) -> Option<Health> {
+        self.control.as_ref().map(|control| control.health())
+    }
+
+    /// What is stored for a URI, and what it is worth now.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URI.
+    pub(super) fn explain(&self, uri: &str) -> Result<Found, String> {
+        self.control.as_ref().ok_or("the server is not running")?.explain(uri)
     }
 
     /// Does what the text of an order says, and gives back what is told of it: a JSON document.

@@ -1,5 +1,7 @@
 //! The sentence and the section for each thing that the rules decide.
 
+use std::time::SystemTime;
+
 use http::header::{self, HeaderMap};
 
 use super::{Exchange, Rules, Step, has_validator, stands_in};
@@ -63,8 +65,34 @@ pub(super) fn not_stored(why: NotStored) -> Step {
     step("stored", format!("no ({}): {sentence}", why.as_str()), source)
 }
 
-/// The sentence and the section of each refusal.
+/// Every reason against storing.
+const REASONS: [NotStored; 17] = [
+    NotStored::Method,
+    NotStored::Status,
+    NotStored::Partial,
+    NotStored::RequestContent,
+    NotStored::RequestNoStore,
+    NotStored::NoStore,
+    NotStored::Private,
+    NotStored::NoPermit,
+    NotStored::NotCacheable,
+    NotStored::NoLifetime,
+    NotStored::Vary,
+    NotStored::SetCookie,
+    NotStored::Nominated,
+    NotStored::QueryCredential,
+    NotStored::Policy,
+    NotStored::SecondKey,
+    NotStored::TooLarge,
+];
+
+/// The sentence and the section that belong to a word of `Cache-Status`, if it tells why a response was not stored.
 #[must_use]
+pub fn refusal_of(word: &str) -> Option<(&'static str, &'static str)> {
+    REASONS.iter().find(|why| why.as_str() == word).map(|why| refusal(*why))
+}
+
+/// The sentence and the section of each refusal.
 fn refusal(why: NotStored) -> (&'static str, &'static str) {
     match why {
         NotStored::Method => {
@@ -129,11 +157,16 @@ pub(super) fn of_stored(head: &Head, exchange: &Exchange<'_>, rules: &Rules<'_>)
         stored(head),
         partition(rules),
         variants(head),
-        lifetime(head, exchange),
-        age(head, exchange),
+        lifetime(head, exchange.time),
+        age(head, exchange.time),
         validation(head),
         errors(head, exchange, rules),
     ]
+}
+
+/// What is known of a response that is stored already.
+pub(super) fn of_entry(head: &Head, now: SystemTime) -> Vec<Step> {
+    vec![stored(head), variants(head), lifetime(head, now), age(head, now), validation(head)]
 }
 
 fn stored(head: &Head) -> Step {
@@ -169,7 +202,7 @@ fn variants(head: &Head) -> Step {
     step("variants", answer, "RFC 9111 section 4.1")
 }
 
-fn lifetime(head: &Head, exchange: &Exchange<'_>) -> Step {
+fn lifetime(head: &Head, now: SystemTime) -> Step {
     let (from, source) = match head.lifetime.source {
         LifetimeSource::SMaxage => ("s-maxage", "RFC 9111 section 5.2.2.10"),
         LifetimeSource::MaxAge => ("max-age", "RFC 9111 section 5.2.2.1"),
@@ -178,13 +211,13 @@ fn lifetime(head: &Head, exchange: &Exchange<'_>) -> Step {
         LifetimeSource::Policy => ("the policy's min_ttl or default_ttl", "RFC 9111 section 4.2.2"),
         LifetimeSource::None => ("none is stated and none may be assumed", "RFC 9111 section 4.2.1"),
     };
-    let left = head.fresh_for(exchange.time).as_secs();
+    let left = head.fresh_for(now).as_secs();
     step("lifetime", format!("{} s ({from}), of which {left} s are left", head.lifetime.duration.as_secs()), source)
 }
 
-fn age(head: &Head, exchange: &Exchange<'_>) -> Step {
-    let answer = match head.current_age(exchange.time) {
-        Some(age) => format!("{} s on arrival", age.as_secs()),
+fn age(head: &Head, now: SystemTime) -> Step {
+    let answer = match head.current_age(now) {
+        Some(age) => format!("{} s", age.as_secs()),
         None => "none can be told".to_owned(),
     };
     step("age", answer, "RFC 9111 section 4.2.3")

@@ -159,6 +159,13 @@ impl<'g> Exchange<'g> {
         }
     }
 
+    /// Keeps the target of a response with credentials that is not stored, for the operator.
+    pub(super) fn note_refused(&mut self, permit: &Permit) {
+        if self.credentials.any && self.record.target.is_none() {
+            self.record.target = Some(permit.target().clone());
+        }
+    }
+
     pub(super) fn note_authentication(&mut self, scheme: Scheme, outcome: Outcome, principal: Option<&Principal>) {
         self.record.auth = (scheme, outcome);
         self.record.principal = principal.and_then(|principal| principal.name.clone());

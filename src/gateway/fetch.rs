@@ -142,6 +142,7 @@ impl Gateway {
         let mut status = CacheStatus { fwd: Some(reason), collapsed, ..CacheStatus::default() };
         let body = match verdict {
             Err(why) => {
+                exchange.note_refused(permit);
                 if let Some(lead) = exchange.lead.take() {
                     lead.release(tells_of_the_key(parts.status).then_some(arrived.response_time));
                 }

@@ -23,7 +23,7 @@ use crate::body::ReplyBody;
 use crate::clock::Clock;
 use crate::config::describe;
 use crate::config::settings::Settings;
-use crate::gateway::Gateway;
+use crate::gateway::{Found, Gateway, Health};
 use crate::metrics::ReloadOutcome;
 
 use super::connection::Connection;
@@ -103,6 +103,21 @@ impl Control {
     /// The listeners' real addresses, in the order of the settings in force.
     pub async fn addresses(&self) -> Vec<SocketAddr> {
         self.doors.lock().await.as_ref().map(Doors::addresses).unwrap_or_default()
+    }
+
+    /// The state of servers and store, and the last refusals.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.generation().gateway.health()
+    }
+
+    /// What is stored for a URI, and what it is worth now.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URI.
+    pub fn explain(&self, uri: &str) -> Result<Found, String> {
+        self.generation().gateway.explain(uri)
     }
 
     /// Reads the configuration again, and password files, certificates and keys with it, and puts it in force.

@@ -73,6 +73,12 @@ impl Balance {
         }
     }
 
+    /// Every server, and whether it is asked last now.
+    pub(super) fn standings(&self, now: Instant) -> Vec<(String, bool)> {
+        let standing = |(at, server): (usize, &Standing)| (server.origin.url(), self.is_marked(at, now));
+        self.servers.iter().enumerate().map(standing).collect()
+    }
+
     /// This server could be connected to.
     pub(super) fn clear(&self, index: usize) {
         if let Some(server) = self.servers.get(index) {

@@ -28,7 +28,7 @@ pub mod tunnel;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, Request, Response};
 use tokio::net::TcpStream;
@@ -36,8 +36,9 @@ use tokio::net::TcpStream;
 use crate::access::{Access, Permit};
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, Upstream};
 use crate::error::{Error, UpstreamError};
+use crate::gateway::ServerHealth;
 use crate::interim::Relay;
 use crate::metrics::Metrics;
 
@@ -128,6 +129,18 @@ impl Upstreams {
             forward_origins: Origins::default(),
             groups,
         })
+    }
+
+    /// Every server of every upstream of these settings, and whether it could be connected to when it was last tried.
+    #[must_use]
+    pub fn standings(&self, settings: &Settings, now: Instant) -> Vec<ServerHealth> {
+        let named = settings.upstreams.iter().zip(&self.groups);
+        let of = |(upstream, group): (&Upstream, &Group)| {
+            let name = upstream.name.clone();
+            let standings = group.balance.standings(now).into_iter();
+            standings.map(move |(server, is_marked)| ServerHealth { upstream: name.clone(), server, up: !is_marked })
+        };
+        named.flat_map(of).collect()
     }
 
     /// Sends a permitted request and waits for the response head.

@@ -106,6 +106,11 @@ struct Idle {
 }
 
 impl Origin {
+    /// Scheme, host and port, as the configuration writes them.
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}:{}", self.scheme.as_str(), self.host, self.port)
+    }
+
     /// A server without connections.
     pub(super) fn new(scheme: Scheme, host: Host, port: u16) -> Self {
         Self { scheme, host, port, idle: Mutex::new(Vec::new()) }

@@ -9,6 +9,7 @@ pub mod memory;
 mod reader;
 mod stored;
 pub mod transfer;
+mod view;
 mod withdrawals;
 
 pub use groups::Groups;
@@ -16,4 +17,5 @@ pub use memory::Memory;
 pub use reader::{Piece, Reader};
 pub use stored::{Content, FilledBy, Slot, StoredResponse, Turn};
 pub use transfer::Transfer;
+pub use view::View;
 pub use withdrawals::{Manner, Subject, Withdrawal};

@@ -73,15 +73,34 @@ impl Gateway {
     /// all others, with its own credentials.
     ///
     /// Source: RFC 9111 section 4.
-    pub(super) async fn board(&self, exchange: &mut Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: Decision) -> Boarded {
+    pub(super) async fn board(
+        &self,
+        exchange: &mut Exchange<'_>,
+        key: &CacheKey<'_>,
+        way: &Way,
+        mut decision: Decision,
+    ) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
         let mut patience = Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
                 Role::Leader(lead) => {
-                    exchange.lead = Some(lead);
-                    return Boarded::Goes(self.as_leader(exchange, key, way, decision));
+                    // Between look-up and leading another flight may have landed: who waits then looks into the store, and
+                    // so does this request, which may belong to another group by what it finds.
+                    let before = self.group_of(exchange, key, way, &decision);
+                    decision = self.look_up(exchange, key, way);
+                    let now = self.group_of(exchange, key, way, &decision);
+                    if now == Some(group) || now == before {
+                        exchange.lead = Some(lead);
+                        return Boarded::Goes(decision);
+                    }
+                    lead.stored();
+                    match now {
+                        Some(other) if patience.waits_again(FollowerOutcome::Regrouped, Clock::instant()) => group = other,
+                        _ => return Boarded::Goes(decision),
+                    }
+                    continue;
                 }
                 Role::Follower(flight) => flight,
             };
@@ -155,21 +174,6 @@ impl Gateway {
             Role::Follower(flight) if self.memory.was_invalidated(key.hash(), flight.epoch()) => Role::Alone,
             role => role,
         }
-    }
-
-    /// Between look-up and leading another flight may have landed: who waits then looks into the store, and so does this
-    /// request.
-    fn as_leader(&self, exchange: &mut Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: Decision) -> Decision {
-        if matches!(decision, Decision::Validate(..)) {
-            return decision;
-        }
-        let again = self.look_up(exchange, key, way);
-        if std::mem::discriminant(&again) != std::mem::discriminant(&decision)
-            && let Some(lead) = exchange.lead.take()
-        {
-            lead.stored();
-        }
-        again
     }
 
     fn after_waiting(

@@ -434,10 +434,17 @@ async fn n074_status_codes_other_than_200() {
         (404, true, true),
         (405, true, true),
         (410, true, true),
+        (412, false, false),
         (414, true, true),
+        (416, false, false),
+        (417, false, false),
+        (428, false, false),
+        (429, false, false),
+        (431, false, false),
         (500, true, false),
         (501, true, true),
         (503, true, false),
+        (511, false, false),
     ] {
         let old = old.clone();
         let origin = Origin::serving(move |request| match request.target.as_str() {
@@ -452,7 +459,7 @@ async fn n074_status_codes_other_than_200() {
             cases.expect(&format!("{status} {path}"), (second.status, second.hit()), (status, expected));
         }
     }
-    cases.finish(32);
+    cases.finish(46);
 }
 
 /// A stored refusal never answers somebody with credentials (RFC 9111 section 3.5 leaves it open; it would shut them out).

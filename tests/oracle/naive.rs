@@ -201,11 +201,12 @@ fn store(case: &Case) -> Option<Stored> {
     let directives = Directives::of_response(fields);
     let asked = Directives::of_request(&case.first.fields);
     let credentialed = is_credentialed(&case.first, case.query, policy);
-    // Deviation: the operator may switch the cache off; 206, 304, 401 and 407 have no entry of their own.
+    // Deviation: the operator may switch the cache off; 206, 304, 401 and 407 have no entry of their own, and 412, 416 and
+    // 417 are about the fields of one request. RFC 6585 sections 3 to 6: 428, 429, 431 and 511 "MUST NOT be stored".
     if policy.bypass || !(200..=599).contains(&case.status) || !is_understood_method(case, &directives) {
         return None;
     }
-    if [206, 304, 401, 407].contains(&case.status) {
+    if [206, 304, 401, 407, 412, 416, 417, 428, 429, 431, 511].contains(&case.status) {
         return None;
     }
     // "if the response status code is 206 or 304, or the must-understand cache directive is present: the cache understands

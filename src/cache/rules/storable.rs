@@ -1,6 +1,6 @@
 //! May a response be stored?
 //!
-//! RFC 9111 section 3 (storing), section 3.1 (fields), section 3.5 (credentials).
+//! RFC 9111 section 3 (storing), section 3.1 (fields), section 3.5 (credentials); RFC 6585.
 //!
 //! # Deviations
 //!
@@ -8,6 +8,8 @@
 //!   is a response to HEAD, nor one to
 //!   POST but a 200 that says how long it is fresh and that it is what GET would get (RFC 9110 section 9.3.3).
 //! - 401 and 407 are never stored, 1xx and 304 have no entry of their own.
+//! - Nor are 412, 416 and 417 stored, whatever permits it: they judge conditions, a range or an expectation that are no part
+//!   of the key, and anybody could have them stored for everybody.
 //! - A response that could never be used without fetching it anew (no lifetime, no validator) is not
 //!   stored: it would only cost memory.
 //! - `Vary: *` is not stored: it never matches (RFC 9111 section 4.1).
@@ -33,7 +35,7 @@ use crate::fields::{is_decisive, nominates_cache_field};
 pub enum NotStored {
     /// The method is not one whose responses are stored here.
     Method,
-    /// The status code is not final, not understood, or never stored (401, 407).
+    /// The status code is not final, not understood, or never stored (401, 407, 412, 416, 417, 428, 429, 431, 511).
     Status,
     /// A partial response.
     Partial,
@@ -162,12 +164,21 @@ fn check_status(answered: &Answered<'_>) -> Result<(), NotStored> {
     match answered.status {
         StatusCode::PARTIAL_CONTENT => Err(NotStored::Partial),
         StatusCode::NOT_MODIFIED | StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(NotStored::Status),
+        status if is_about_one_request(status) => Err(NotStored::Status),
         status if status.is_informational() => Err(NotStored::Status),
         // Codes above 599 are invalid (RFC 9110 section 15): passed on, never stored.
         status if status.as_u16() > 599 => Err(NotStored::Status),
         status if answered.directives.must_understand && !is_understood(status) => Err(NotStored::Status),
         _ => Ok(()),
     }
+}
+
+/// The status codes that say something of the request's own fields, of its client or of the way, and nothing of the target.
+/// For 428, 429, 431 and 511: "Responses [...] MUST NOT be stored by a cache".
+///
+/// Source: RFC 6585 sections 3 to 6, RFC 9110 sections 15.5.13, 15.5.17 and 15.5.18.
+fn is_about_one_request(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 412 | 416 | 417 | 428 | 429 | 431 | 511)
 }
 
 /// The status codes whose caching behaviour this cache implements.

@@ -4,8 +4,8 @@ use super::*;
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::partition::Identity;
 use crate::cache::rules::reuse::Asker;
-use crate::cache::tests::{anonymous, at, permit, policy};
-use crate::config::settings::Policy;
+use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, permit, policy};
+use crate::config::settings::{Policy, PolicyAuthorization};
 
 struct Field {
     flights: Arc<Flights>,
@@ -107,17 +107,8 @@ fn n063_who_comes_while_content_arrives_reads_it_from_the_beginning_or_not_at_al
     let field = Field::new();
     let lead = field.lead("/x");
     let transfer = Transfer::new();
-    let head = anonymous("max-age=60");
-    let (vary_names, partition) = (Vec::new(), Partition::Common);
-    lead.arriving(Arriving {
-        head,
-        vary_names,
-        variant: 0,
-        filled_by: filled_by(),
-        partition,
-        transfer: Arc::clone(&transfer),
-        length: None,
-    });
+    let own = arriving(anonymous("max-age=60"), Partition::Common);
+    lead.arriving(Arriving { transfer: Arc::clone(&transfer), ..own });
     transfer.push("a".into());
     let flight = field.follow("/x");
     let Some(State::Arriving(arriving)) = outcome(&flight) else { panic!("expected an arriving response") };
@@ -157,21 +148,45 @@ fn n063_flights_of_variants_and_validations_are_apart() {
     assert_eq!(named("1"), named("1"));
 }
 
+/// A response without `Vary` whose content has not come yet.
+fn arriving(head: Head, partition: Partition) -> Arriving {
+    let (vary_names, transfer) = (Vec::new(), Transfer::new());
+    Arriving { head, vary_names, variant: 0, filled_by: filled_by(), partition, transfer, length: None }
+}
+
+/// What the leader was given says nothing of the follower: it asks what it would ask of a stored response.
+#[test]
+fn n054_a_follower_takes_the_whole_reuse_decision() {
+    let keyed = Keyed::random().unwrap();
+    let of_alice = |cache_control| entry(&[ALICE], &[("cache-control", cache_control), ("etag", "\"a\"")]);
+    let refusal = Given { status: 403, response: &[("cache-control", "max-age=60")], ..Given::default() }.judge().unwrap();
+    let never = Policy { authorization: PolicyAuthorization::Never, ..Policy::default() };
+    let fields = HeaderMap::new();
+    for (head, says, settings, expected) in [
+        (of_alice("public, max-age=60"), "", Policy::default(), Worth::Answers),
+        (anonymous("max-age=60"), "", Policy::default(), Worth::Answers),
+        (Head { permission: None, ..of_alice("public, max-age=60") }, "", Policy::default(), Worth::Nothing),
+        (of_alice("public, max-age=60"), "", never, Worth::Nothing),
+        (of_alice("s-maxage=0"), "", Policy::default(), Worth::Nothing),
+        (of_alice("public, no-cache"), "", Policy::default(), Worth::Nothing),
+        (of_alice("public, max-age=60"), "no-cache", Policy::default(), Worth::Nothing),
+        (refusal, "", Policy::default(), Worth::Nothing),
+    ] {
+        let directives = RequestDirectives::parse(&cache_control(says));
+        let asker = Asker { directives: &directives, credentialed: true, now: at(1) };
+        let partition = Partition::Common;
+        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
+        let case = format!("{:?} {says:?}", head.directives);
+        assert_eq!(arriving(head, partition).worth(&asked, &keyed, &policy(settings)), expected, "{case}");
+    }
+}
+
 /// RFC 9111 section 3.5 lets this response answer everybody; the operator narrows it.
 #[test]
 fn d6_what_arrives_for_one_partition_answers_no_other() {
     let keyed = Keyed::random().unwrap();
     let own = Partition::Principal(1);
-    let (vary_names, transfer) = (Vec::new(), Transfer::new());
-    let arriving = Arriving {
-        head: anonymous("max-age=60"),
-        vary_names,
-        variant: 0,
-        filled_by: filled_by(),
-        partition: own,
-        transfer,
-        length: None,
-    };
+    let arriving = arriving(anonymous("max-age=60"), own);
     let (fields, directives) = (HeaderMap::new(), RequestDirectives::default());
     for (partition, expected) in [
         (own, Worth::Answers),

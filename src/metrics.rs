@@ -80,6 +80,8 @@ pub enum RefusedConnection {
 const OUTCOMES: usize = 32;
 const SCHEMES: usize = 8;
 const TIER: &str = "memory";
+/// Why entries leave it.
+const EVICTIONS: [&str; 2] = ["size", "invalidated"];
 
 impl Metrics {
     /// Registers every family for these listeners, upstreams and access rules.
@@ -90,6 +92,9 @@ impl Metrics {
             exposition::describe();
             metrics::gauge!(families::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             metrics::gauge!(families::CONFIG_RELOAD_SUCCESS).set(1.0);
+            // No reload changes it.
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are out of reach")]
+            metrics::gauge!(families::CACHE_LIMIT, "tier" => TIER).set(settings.cache.memory_bytes as f64);
         });
         Self::within(&recorder, settings)
     }
@@ -105,6 +110,10 @@ impl Metrics {
         let refusing = settings.access.iter().filter(|rule| !rule.allow).map(|rule| rule.name.as_str());
         for rule in refusing.chain(["destination"]) {
             metrics.denied(rule).increment(0);
+        }
+        // A rate that starts with the first one would miss it.
+        for reason in EVICTIONS {
+            metrics.evicted(reason).increment(0);
         }
         metrics
     }
@@ -222,8 +231,7 @@ impl Metrics {
 
     /// One entry left the memory tier.
     pub fn eviction(&self, reason: &'static str) {
-        let register = || metrics::counter!(families::CACHE_EVICTIONS, "tier" => TIER, "reason" => reason);
-        self.evictions.of(reason, || self.register(register)).increment(1);
+        self.evicted(reason).increment(1);
     }
 
     /// What the memory tier holds now.
@@ -354,6 +362,11 @@ impl Metrics {
     fn denied(&self, rule: &str) -> Counter {
         let register = || metrics::counter!(families::ACCESS_DENIED, "rule" => rule.to_owned());
         self.access_denied.of(rule, || self.register(register))
+    }
+
+    fn evicted(&self, reason: &'static str) -> Counter {
+        let register = || metrics::counter!(families::CACHE_EVICTIONS, "tier" => TIER, "reason" => reason);
+        self.evictions.of(reason, || self.register(register))
     }
 
     fn register<T>(&self, register: impl FnOnce() -> T) -> T {

@@ -63,6 +63,7 @@ pub(super) const LEAK_SUSPECT: &str = "vouchsafe_leak_suspect_total";
 pub(super) const UPSTREAM_REQUESTS: &str = "vouchsafe_upstream_requests_total";
 pub(super) const UPSTREAM_DURATION: &str = "vouchsafe_upstream_duration_seconds";
 pub(super) const CACHE_BYTES: &str = "vouchsafe_cache_bytes";
+pub(super) const CACHE_LIMIT: &str = "vouchsafe_cache_limit_bytes";
 pub(super) const CACHE_ENTRIES: &str = "vouchsafe_cache_entries";
 pub(super) const CACHE_EVICTIONS: &str = "vouchsafe_cache_evictions_total";
 pub(super) const CONNECTIONS: &str = "vouchsafe_connections";
@@ -76,7 +77,7 @@ pub(super) const CONFIG_TIME: &str = "vouchsafe_config_timestamp_seconds";
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 29] = [
+pub(super) const FAMILIES: [Family; 30] = [
     counter(REQUESTS, &["listener", "method", "code"], "Exchanges with clients, by listener, method and status code."),
     histogram(
         REQUEST_DURATION,
@@ -119,7 +120,8 @@ pub(super) const FAMILIES: [Family; 29] = [
     ),
     histogram(UPSTREAM_DURATION, &["upstream"], "Time from sending a request upstream to its response head."),
     gauge(CACHE_BYTES, &["tier"], "Bytes held by a cache tier."),
-    gauge(CACHE_ENTRIES, &["tier"], "Stored responses held by a cache tier."),
+    gauge(CACHE_LIMIT, &["tier"], "Bytes that a cache tier may hold."),
+    gauge(CACHE_ENTRIES, &["tier"], "Keys with stored responses held by a cache tier."),
     counter(CACHE_EVICTIONS, &["tier", "reason"], "Stored responses that left a cache tier, by reason."),
     gauge(CONNECTIONS, &["listener"], "Open client connections, tunnels included."),
     counter(CONNECTIONS_REFUSED, &["listener", "reason"], "Client connections closed at once, by reason."),

@@ -51,8 +51,18 @@ enum Action {
     Log(LogArgs),
     /// Read the configuration again
     Reload,
+    /// Explain what is stored for a URL, what it is worth now, and why its last response was refused
+    Explain(ExplainUrlArgs),
+    /// Print the state of servers and store, and the last refusals
+    Status,
     /// Print the metrics
     Metrics,
+}
+
+#[derive(Debug, Args)]
+struct ExplainUrlArgs {
+    /// The URL, with scheme and host
+    url: String,
 }
 
 #[derive(Debug, Args)]
@@ -146,8 +156,8 @@ pub fn run(args: &AdminArgs) -> ExitCode {
 
 impl Action {
     /// Method, path and content of the request.
-    fn request(&self) -> (Method, &'static str, Option<Map<String, Value>>) {
-        match self {
+    fn request(&self) -> (Method, String, Option<Map<String, Value>>) {
+        let (method, path, content) = match self {
             Self::Purge(args) => (Method::POST, "/purge", Some(args.order())),
             Self::Entries(EntriesArgs { prefix, limit }) => {
                 (Method::POST, "/entries", Some(object([("prefix", prefix.as_str().into()), ("limit", (*limit).into())])))
@@ -157,9 +167,20 @@ impl Action {
             }
             Self::Log(LogArgs { level }) => (Method::POST, "/log", Some(object([("level", level.as_str().into())]))),
             Self::Reload => (Method::POST, "/reload", Some(Map::new())),
+            Self::Explain(ExplainUrlArgs { url }) => return (Method::GET, format!("/explain?url={}", encode(url)), None),
+            Self::Status => (Method::GET, "/status", None),
             Self::Metrics => (Method::GET, "/metrics", None),
-        }
+        };
+        (method, path.to_owned(), content)
     }
+}
+
+/// Percent-encoded, but for what a query may hold as it is.
+///
+/// Source: RFC 3986 sections 2.1 and 2.3.
+fn encode(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
+    text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 impl PurgeArgs {

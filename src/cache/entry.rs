@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
+use super::own::own_values;
 use super::rules::age::{AgeBase, age_base};
 use super::rules::authorization::RequestCredentials;
 use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives, Seconds};
@@ -139,7 +140,8 @@ impl Head {
         if filler.credentials.any && !second_key::agrees(filler, &answered) {
             return Err(NotStored::SecondKey);
         }
-        let fields = stored_fields(kept, &selected.directives, &policy.settings, filler.credentials.any);
+        let mut fields = stored_fields(kept, &selected.directives, &policy.settings, filler.credentials.any);
+        own_values(&mut fields);
         let lifetime = lifetime(&answered, &policy.settings);
         let age = age_base(received, filler.request_time, filler.response_time);
         Ok(Self {

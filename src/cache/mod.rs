@@ -9,6 +9,7 @@ pub mod entry;
 pub mod flights;
 pub mod key;
 pub mod lookup;
+pub mod own;
 pub mod rules;
 pub mod second_key;
 pub mod store;

@@ -12,6 +12,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::flights::Lead;
 use crate::cache::key::StoredKey;
+use crate::cache::own::own_chunk;
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::partition::Partition;
 use crate::cache::store::{Content, FilledBy, Memory, StoredResponse, Transfer, Turn};
@@ -101,7 +102,7 @@ pub(super) async fn pump(transfer: Arc<Transfer>, mut body: UpstreamBody, fill: 
     while transfer.wants_more().await {
         match poll_fn(|cx| body.poll_frame(cx)).await {
             Some(Ok(frame)) => {
-                let Ok(chunk) = frame.into_data() else { continue };
+                let Ok(chunk) = frame.into_data().map(own_chunk) else { continue };
                 let is_too_large = transfer.received() + chunk.len() as u64 > most;
                 if fill.is_some() && is_too_large {
                     fill = None;

@@ -86,17 +86,14 @@ impl Gateway {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
                 Role::Leader(lead) => {
-                    // Between look-up and leading another flight may have landed: who waits then looks into the store, and
-                    // so does this request, which may belong to another group by what it finds.
-                    let before = self.group_of(exchange, key, way, &decision);
-                    decision = self.look_up(exchange, key, way);
-                    let now = self.group_of(exchange, key, way, &decision);
-                    if now == Some(group) || now == before {
+                    let goes_to;
+                    (decision, goes_to) = self.look_before_leading(exchange, (key, group), way, &decision);
+                    if goes_to == Some(group) {
                         exchange.lead = Some(lead);
                         return Boarded::Goes(decision);
                     }
                     lead.stored();
-                    match now {
+                    match goes_to {
                         Some(other) if patience.waits_again(FollowerOutcome::Regrouped, Clock::instant()) => group = other,
                         _ => return Boarded::Goes(decision),
                     }
@@ -104,15 +101,7 @@ impl Gateway {
                 }
                 Role::Follower(flight) => flight,
             };
-            let waiting = self.observer.metrics().waiting();
-            let outcome = timeout_at(patience.deadline.into(), flight.outcome()).await;
-            drop(waiting);
-            exchange.now = self.clock.now();
-            exchange.has_waited = true;
-            let next = match outcome {
-                Ok(state) => self.after_waiting(exchange, (key, group), way, &decision, (&flight, state)),
-                Err(_) => Next::Go(FollowerOutcome::TimedOut),
-            };
+            let next = self.wait(exchange, (key, group), way, &decision, (&flight, patience.deadline)).await;
             let outcome = match next {
                 Next::Answer(response) => {
                     self.observer.metrics().follower(FollowerOutcome::Shared);
@@ -129,6 +118,42 @@ impl Gateway {
                 // What is stored may be another response by now.
                 return Boarded::Goes(self.look_up(exchange, key, way));
             }
+        }
+    }
+
+    /// Between look-up and leading another flight may have landed: who waits then looks into the store, and so does this
+    /// request, which may belong to another group by what it finds.
+    fn look_before_leading(
+        &self,
+        exchange: &Exchange<'_>,
+        (key, group): (&CacheKey<'_>, Group),
+        way: &Way,
+        before: &Decision,
+    ) -> (Decision, Option<Group>) {
+        let stood_for = self.group_of(exchange, key, way, before);
+        let decision = self.look_up(exchange, key, way);
+        let now = self.group_of(exchange, key, way, &decision);
+        let goes_to = if now == stood_for { Some(group) } else { now };
+        (decision, goes_to)
+    }
+
+    /// Waits for what a flight has to say, and draws the conclusion for this request.
+    async fn wait(
+        &self,
+        exchange: &mut Exchange<'_>,
+        (key, group): (&CacheKey<'_>, Group),
+        way: &Way,
+        decision: &Decision,
+        (flight, deadline): (&Flight, Instant),
+    ) -> Next {
+        let waiting = self.observer.metrics().waiting();
+        let outcome = timeout_at(deadline.into(), flight.outcome()).await;
+        drop(waiting);
+        exchange.now = self.clock.now();
+        exchange.has_waited = true;
+        match outcome {
+            Ok(state) => self.after_waiting(exchange, (key, group), way, decision, (flight, state)),
+            Err(_) => Next::Go(FollowerOutcome::TimedOut),
         }
     }
 

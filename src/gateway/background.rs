@@ -14,8 +14,8 @@ use http::Method;
 use http::request::Parts;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Gateway;
 use super::exchange::Exchange;
+use super::{Gateway, Way};
 use crate::access::{Permit, Question};
 use crate::access_log::format_id;
 use crate::auth::Principal;
@@ -35,19 +35,17 @@ use crate::upstream::Pins;
 /// Most validations in the background at one time: a client that waits for nothing must not open connections without end.
 pub(super) const MOST_AT_ONCE: usize = 128;
 
-/// Everything that a validation in the background needs when the request that caused it has long been answered.
-struct Errand {
-    gateway: Arc<Gateway>,
-    connection: Connection,
-    listener: usize,
-    request: Parts,
+/// What a request of the gateway's own needs when the request that caused it has long been answered.
+pub(super) struct Errand {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) connection: Connection,
+    pub(super) listener: usize,
+    pub(super) request: Parts,
     /// Number of the exchange that was answered, for the log.
-    id: u64,
-    principal: Principal,
-    target: Target,
-    chosen: Chosen,
-    turn: Turn,
-    room: OwnedSemaphorePermit,
+    pub(super) id: u64,
+    pub(super) asker: (Principal, Target),
+    pub(super) chosen: Chosen,
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 impl Exchange<'_> {
@@ -62,25 +60,29 @@ impl Exchange<'_> {
         }
         let key = CacheKey::new(permit, &gateway.keyed);
         let Some(turn) = gateway.memory.turn(&key, (&chosen.stored, &chosen.head)) else { return };
-        let Ok(room) = Arc::clone(&gateway.background).try_acquire_owned() else { return };
-        let errand = Errand {
-            gateway: Arc::clone(gateway),
+        if let Some(errand) = self.errand(permit, chosen) {
+            tokio::spawn(errand.validate(turn));
+        }
+    }
+
+    /// What to ask the origin about this stored response behind the asker's back; none while too many are on their way.
+    pub(super) fn errand(&self, permit: &Permit, chosen: &Chosen) -> Option<Errand> {
+        let room = Arc::clone(&self.gateway.background).try_acquire_owned().ok()?;
+        Some(Errand {
+            gateway: Arc::clone(self.gateway),
             // Nothing of the client's connection is held, and nobody listens to what comes before the answer.
             connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
             listener: self.record.listener,
             request: self.plain_get(),
             id: self.record.id,
-            principal: permit.principal().clone(),
-            target: permit.target().clone(),
+            asker: (permit.principal().clone(), permit.target().clone()),
             chosen: chosen.clone(),
-            turn,
             room,
-        };
-        tokio::spawn(errand.run());
+        })
     }
 
     /// This request as one for the whole representation.
-    pub(super) fn plain_get(&self) -> Parts {
+    fn plain_get(&self) -> Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = Method::GET;
         parts.uri = self.uri.clone();
@@ -94,10 +96,10 @@ impl Exchange<'_> {
 }
 
 impl Errand {
-    async fn run(self) {
-        let Self { gateway, connection, listener, request, id, principal, target, chosen, turn, room } = self;
+    async fn validate(self, turn: Turn) {
+        let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
         let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), Some(turn));
-        if let Err(error) = gateway.validate_unasked(&mut exchange, (principal, target), &chosen).await {
+        if let Err(error) = gateway.validate_unasked(&mut exchange, asker, &chosen).await {
             tracing::debug!(id = %format_id(id), %error, "validation in the background failed, the stored response stays");
         }
         drop(room);
@@ -105,6 +107,19 @@ impl Errand {
 }
 
 impl Gateway {
+    /// Lets an errand through: its GET is a request of its own, and may be one that HEAD was let through for and GET is not.
+    pub(super) fn let_through(
+        &self,
+        exchange: &mut Exchange<'_>,
+        (principal, target): (Principal, Target),
+    ) -> Result<(Permit, Way), Error> {
+        let (client, mode) = (exchange.connection.peer.ip(), exchange.listener.mode);
+        let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
+        let way = self.way(exchange, &permit)?;
+        exchange.note_policy(&permit, &way.policy);
+        Ok((permit, way))
+    }
+
     /// Asks the origin and does with the entry what the answer says, by the rules of every answer.
     ///
     /// Refusals and errors change nothing. An answer about the resource that may not be stored ends the time in which the
@@ -114,14 +129,10 @@ impl Gateway {
     async fn validate_unasked(
         &self,
         exchange: &mut Exchange<'_>,
-        (principal, target): (Principal, Target),
+        asker: (Principal, Target),
         chosen: &Chosen,
     ) -> Result<(), Error> {
-        // The GET is a request of its own, and may be one that HEAD was let through for and GET is not.
-        let (client, mode) = (exchange.connection.peer.ip(), exchange.listener.mode);
-        let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
-        let way = self.way(exchange, &permit)?;
-        exchange.note_policy(&permit, &way.policy);
+        let (permit, way) = self.let_through(exchange, asker)?;
         let (arrived, outcome) = self.ask(exchange, &permit, &way, chosen).await?;
         let arrived = match outcome {
             ValidationOutcome::NotModified if selects(arrived.response.headers(), &chosen.head) => {

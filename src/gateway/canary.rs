@@ -11,15 +11,11 @@
 //! - Who is answered from a transfer that still arrives is not doubted; the same content is when it is stored.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-
-use http::Method;
-use http::request::Parts;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
+use super::background::Errand;
 use super::exchange::Exchange;
-use crate::access::{Permit, Question};
+use crate::access::Permit;
 use crate::access_log::{format_hash, format_id};
 use crate::auth::Principal;
 use crate::cache::CanaryOutcome;
@@ -27,50 +23,23 @@ use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::canary::{Comparison, Share, Suspicion, compare_status};
 use crate::error::Error;
-use crate::interim::Interim;
 use crate::reply;
-use crate::server::Connection;
 use crate::target::Target;
-use crate::upstream::{Pins, UpstreamBody};
-
-/// What a comparison needs when the request that it is about has long been answered.
-struct Doubt {
-    gateway: Arc<Gateway>,
-    connection: Connection,
-    listener: usize,
-    request: Parts,
-    /// Number of the exchange that was answered, for the log.
-    id: u64,
-    principal: Principal,
-    target: Target,
-    chosen: Chosen,
-    room: OwnedSemaphorePermit,
-}
+use crate::upstream::UpstreamBody;
 
 impl Exchange<'_> {
     /// Has the origin asked what it would have said to this asker, if somebody else may have filled the entry.
     ///
     /// Source: RFC 9111 section 3.5.
     pub(super) fn doubt(&self, permit: &Permit, chosen: &Chosen) {
-        let gateway = self.gateway;
         let is_shared = self.credentials.any || chosen.head.credentialed;
         let is_comparable = chosen.stale.is_none() && chosen.stored.part().is_none() && !self.connection.pins.is_used();
-        if !is_shared || !is_comparable {
-            return;
+        if is_shared
+            && is_comparable
+            && let Some(errand) = self.errand(permit, chosen)
+        {
+            tokio::spawn(errand.compare());
         }
-        let Ok(room) = Arc::clone(&gateway.background).try_acquire_owned() else { return };
-        let doubt = Doubt {
-            gateway: Arc::clone(gateway),
-            connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
-            listener: self.record.listener,
-            request: self.plain_get(),
-            id: self.record.id,
-            principal: permit.principal().clone(),
-            target: permit.target().clone(),
-            chosen: chosen.clone(),
-            room,
-        };
-        tokio::spawn(doubt.run());
     }
 
     /// Whether chance picks this exchange for a share of all.
@@ -80,11 +49,11 @@ impl Exchange<'_> {
     }
 }
 
-impl Doubt {
-    async fn run(self) {
-        let Self { gateway, connection, listener, request, id, principal, target, chosen, room } = self;
+impl Errand {
+    async fn compare(self) {
+        let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
         let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), None);
-        let outcome = match gateway.compare(&mut exchange, (principal, target), &chosen).await {
+        let outcome = match gateway.compare(&mut exchange, asker, &chosen).await {
             Ok(Some(Ok(()))) => CanaryOutcome::Same,
             Ok(Some(Err(suspicion))) => {
                 report(&exchange, &chosen, suspicion);
@@ -120,14 +89,10 @@ impl Gateway {
     async fn compare(
         &self,
         exchange: &mut Exchange<'_>,
-        (principal, target): (Principal, Target),
+        asker: (Principal, Target),
         chosen: &Chosen,
     ) -> Result<Option<Result<(), Suspicion>>, Error> {
-        // The GET is a request of its own, and may be one that HEAD was let through for and GET is not.
-        let (client, mode) = (exchange.connection.peer.ip(), exchange.listener.mode);
-        let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
-        let way = self.way(exchange, &permit)?;
-        exchange.note_policy(&permit, &way.policy);
+        let (permit, way) = self.let_through(exchange, asker)?;
         exchange.record.url_hash = Some(CacheKey::new(&permit, &self.keyed).hash());
         let fields = self.onward_fields(exchange, &permit);
         let arrived = self.send(exchange, &permit, &way, fields).await?;

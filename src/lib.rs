@@ -50,4 +50,5 @@ pub mod reply;
 pub mod server;
 pub mod simulate;
 pub mod target;
+pub mod trace;
 pub mod upstream;

@@ -247,6 +247,35 @@ async fn an_access_log_line_has_every_field_and_no_secret() {
     }
 }
 
+/// W3C Trace Context Level 1 section 3.2: what goes through here is found again in a trace, and the origin sees the same.
+#[tokio::test]
+async fn a_valid_traceparent_goes_on_and_is_logged() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=60").body("a")).await;
+    let gateway = Gateway::forward(&clock).origin(&origin).start().await;
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let valid = format!("00-{trace}-{parent}-01");
+    let (alice, invalid) = (gateway.client("alice"), format!("00-{trace}-{parent}"));
+    alice.clone().with("traceparent", &valid).with("tracestate", "rojo=00f067aa0ba902b7").get("/x").await;
+    assert_eq!(origin.last().fields_named("traceparent"), [valid.as_str()]);
+    assert_eq!(origin.last().fields_named("tracestate"), ["rojo=00f067aa0ba902b7"]);
+    alice.clone().with("traceparent", &valid).get("/x").await;
+    gateway.anonymous().with("traceparent", &valid).get("/x").await;
+    alice.clone().with("traceparent", &invalid).get("/y").await;
+    assert_eq!(origin.last().fields_named("traceparent"), [invalid.as_str()]);
+    alice.request("GET", "/z").field("traceparent", &valid).field("traceparent", &valid).send().await;
+    alice.get("/x").await;
+
+    let lines = gateway.log_lines(6).await;
+    let results: Vec<_> = lines.iter().map(|line| line["result"].as_str().unwrap_or_default()).collect();
+    assert_eq!(results, ["miss", "hit", "none", "miss", "miss", "hit"]);
+    for (number, line) in lines.iter().enumerate() {
+        let named = (line.get("trace_id"), line.get("parent_id"));
+        let expect = (number < 3).then(|| (trace.into(), parent.into()));
+        assert_eq!(named, (expect.as_ref().map(|(trace, _)| trace), expect.as_ref().map(|(_, parent)| parent)), "{line}");
+    }
+}
+
 /// RFC 7616 section 3.4: that a digest was wrong is told, and nothing that was typed.
 #[tokio::test]
 async fn n150_a_wrong_digest_is_logged_without_what_was_typed() {

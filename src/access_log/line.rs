@@ -47,6 +47,11 @@ struct Line<'a> {
     etag: Option<String>,
     vary: Option<Cow<'a, str>>,
     vary_hash: Option<String>,
+    /// Only where a valid `traceparent` came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +113,8 @@ impl Formatter {
             etag: response.and_then(|fields| fields.etag.as_ref()).map(|etag| self.hash("log-etag", etag.as_bytes())),
             vary: field(response.and_then(|fields| fields.vary.as_ref())),
             vary_hash: record.vary_hash.map(format_hash),
+            trace_id: record.trace.map(|trace| format!("{:032x}", trace.trace_id)),
+            parent_id: record.trace.map(|trace| format!("{:016x}", trace.parent_id)),
         }
     }
 

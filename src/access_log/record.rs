@@ -13,6 +13,7 @@ use crate::auth::{Outcome, Scheme};
 use crate::cache::CacheResult;
 use crate::metrics::Ended;
 use crate::target::Target;
+use crate::trace::TraceContext;
 use crate::upstream::Destination;
 
 /// One exchange with a client.
@@ -64,6 +65,8 @@ pub struct Record {
     pub age: Option<u64>,
     /// Keyed fingerprint of the request fields that `Vary` names.
     pub vary_hash: Option<u128>,
+    /// The trace that a valid `traceparent` named.
+    pub trace: Option<TraceContext>,
     /// Content bytes sent; set at the end.
     pub(super) bytes: u64,
     /// Whether the content was sent to its end; set at the end.
@@ -121,6 +124,7 @@ impl Record {
             response: None,
             age: None,
             vary_hash: None,
+            trace: None,
             bytes: 0,
             complete: false,
             duration: Duration::ZERO,

@@ -33,6 +33,7 @@ use crate::policy::CompiledPolicy;
 use crate::reply::{self, CacheStatus};
 use crate::server::Connection;
 use crate::target::Target;
+use crate::trace::TraceContext;
 
 /// Unread request content that is read and discarded so that the connection can be kept.
 const DRAIN_BYTES: u64 = 64 << 10;
@@ -100,6 +101,7 @@ impl<'g> Exchange<'g> {
         let mut record = Record::new(listener, connection.peer.ip(), now, Clock::instant());
         record.id = id;
         record.method = parts.method.clone();
+        record.trace = gateway.observer.logs_access().then(|| TraceContext::of(&parts.headers)).flatten();
         Self {
             gateway,
             connection,

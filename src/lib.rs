@@ -44,6 +44,7 @@ pub mod gateway;
 pub mod hop;
 pub mod interim;
 pub mod keyed;
+pub mod lint;
 pub mod metrics;
 pub mod policy;
 pub mod reply;

@@ -7,7 +7,7 @@
 //!
 //! none
 
-mod head;
+pub(super) mod head;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

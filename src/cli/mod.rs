@@ -8,6 +8,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod leak_test;
+pub mod lint;
 mod log;
 pub mod manual;
 pub mod serve;
@@ -59,6 +60,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Find out whether a cache hands out what was made for somebody else
     LeakTest(leak_test::LeakTestArgs),
+    /// Fetch a URL with two credentials and with none, and say what is unsafe or needlessly not cached
+    Lint(lint::LintArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
         Some(Command::User(args)) => user::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::LeakTest(args)) => leak_test::run(&args),
+        Some(Command::Lint(args)) => lint::run(&args),
     }
 }
 

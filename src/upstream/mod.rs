@@ -44,6 +44,7 @@ use crate::metrics::Metrics;
 
 pub use self::body::UpstreamBody;
 pub use self::pins::Pins;
+pub(crate) use self::tls::{SystemRoots, Trust};
 
 use self::balance::Balance;
 use self::connect::{Connector, Guard};
@@ -51,7 +52,6 @@ use self::content::Content;
 use self::exchange::{Bond, Message, Sent};
 use self::pool::{Lease, Origins};
 use self::resolve::Resolver;
-use self::tls::{SystemRoots, Trust};
 
 /// Where a permitted request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

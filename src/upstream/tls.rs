@@ -24,10 +24,10 @@ use crate::target::Host;
 
 /// The system's roots, read when they are needed for the first time.
 #[derive(Default)]
-pub(super) struct SystemRoots(OnceCell<Arc<ClientConfig>>);
+pub(crate) struct SystemRoots(OnceCell<Arc<ClientConfig>>);
 
 /// Whose certificates are believed.
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// The certificates of a bundle, and no others.
     Bundle(Arc<ClientConfig>),
     /// The system's roots.
@@ -41,7 +41,7 @@ impl Trust {
     /// # Errors
     ///
     /// The bundle cannot be read, holds no certificate, or one that is none.
-    pub(super) fn new(owner: &str, bundle: Option<&Path>, system: &Arc<SystemRoots>) -> Result<Self, String> {
+    pub(crate) fn new(owner: &str, bundle: Option<&Path>, system: &Arc<SystemRoots>) -> Result<Self, String> {
         let Some(path) = bundle else { return Ok(Self::System(Arc::clone(system))) };
         let told = |found: String| {
             format!("{owner}: {}: expected a readable PEM file with CA certificates, found {found}", path.display())
@@ -64,7 +64,7 @@ impl Trust {
     /// Missing roots, a failed handshake, or a certificate that is not the host's.
     ///
     /// Source: RFC 9110 section 4.3.4.
-    pub(super) async fn handshake(&self, host: &Host, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn handshake(&self, host: &Host, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let config = match self {
             Self::Bundle(config) => Arc::clone(config),
             Self::System(roots) => roots.config().await?,

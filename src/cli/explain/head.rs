@@ -61,7 +61,7 @@ fn read(file: &Path) -> Result<(String, HeaderMap), String> {
 /// One field line.
 ///
 /// Source: RFC 9112 section 5: no white space before the colon.
-pub(super) fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
+pub(in crate::cli) fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':')?;
     Some((
         HeaderName::from_bytes(name.as_bytes()).ok()?,

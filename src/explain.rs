@@ -37,7 +37,7 @@ use crate::cache::store::{Content, Slot, StoredResponse};
 use crate::config::settings::Credentials;
 use crate::hop;
 use crate::keyed::Keyed;
-use crate::policy::CompiledPolicy;
+use crate::policy::{Candidates, CompiledPolicy};
 use crate::reply;
 
 pub use clauses::refusal_of;
@@ -65,8 +65,10 @@ pub struct Exchange<'a> {
 /// What decides besides the messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// The policy in force.
+    /// The policy that the request is let through under.
     pub policy: &'a CompiledPolicy,
+    /// Policies with conditions on the response that fit the request.
+    pub candidates: Candidates,
     /// The listener's RFC 9213 target list.
     pub targets: &'a [HeaderName],
     /// Fields that the gateway strips or consumes.
@@ -174,6 +176,7 @@ pub fn explain(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Explanation {
     let judged = judge(exchange, rules);
     let credentials = judged.credentials;
     let mut steps = vec![clauses::credentials(exchange, rules, credentials), clauses::directives(exchange, rules)];
+    steps.extend(clauses::policy(exchange, rules));
     let (reuse, reason) = match &judged.verdict {
         Err(why) => {
             steps.push(clauses::not_stored(*why));
@@ -218,6 +221,7 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
         credentials,
         consumed: rules.consumed,
         targets: rules.targets,
+        candidates: rules.candidates,
         is_located: is_located_at(target, exchange.response),
         born: 0,
         request_time: exchange.time,
@@ -226,7 +230,8 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
     let kept = hop::response_fields(exchange.response, exchange.time);
     let fields = AnswerFields { received: exchange.response, kept: &kept };
     let answer = Answer { status: exchange.status, fields, is_validation: false, most_bytes: rules.most_bytes };
-    let asker = Asker { directives: &directives, credentialed: credentials.any, now: exchange.time };
+    let candidates = rules.candidates;
+    let asker = Asker { directives: &directives, credentialed: credentials.any, now: exchange.time, candidates };
     let asked = lookup::Asked {
         method: exchange.method,
         fields: exchange.request,
@@ -275,7 +280,7 @@ pub fn later(head: &Head, exchange: &Exchange<'_>, rules: &Rules<'_>, (who, now)
     let fields = who.fields(exchange.request, &settings.credentials);
     let directives = directives(&fields, rules.policy);
     let credentials = request_credentials(&fields, exchange.permit.target().query(), &settings.credentials);
-    let asker = Asker { directives: &directives, credentialed: credentials.any, now };
+    let asker = Asker { directives: &directives, credentialed: credentials.any, now, candidates: rules.candidates };
     let asked = lookup::Asked {
         method: &Method::GET,
         fields: &fields,
@@ -337,6 +342,6 @@ fn has_validator(head: &Head) -> bool {
 fn stands_in(head: &Head, exchange: &Exchange<'_>, rules: &Rules<'_>, failure: Failure) -> bool {
     let directives = RequestDirectives::default();
     let now = exchange.time + head.fresh_for(exchange.time) + Duration::from_secs(1);
-    let asker = Asker { directives: &directives, credentialed: head.credentialed, now };
+    let asker = Asker { directives: &directives, credentialed: head.credentialed, now, candidates: rules.candidates };
     stale::after_failure(head, &asker, rules.policy, failure).is_some()
 }

@@ -46,7 +46,7 @@ use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
 use crate::hop::{self, Pseudonym, is_plainly_coded};
 use crate::keyed::Keyed;
-use crate::policy::{CompiledPolicy, Policies, Routes};
+use crate::policy::{Candidates, CompiledPolicy, Policies, Routes, Selected};
 use crate::reply::{self, CacheStatus, Shown};
 use crate::server::Connection;
 use crate::target::{self, Arrival, Target};
@@ -83,6 +83,8 @@ pub struct Gateway {
 struct Way {
     destination: Destination,
     policy: Arc<CompiledPolicy>,
+    /// Policies with conditions on the response that fit the request.
+    candidates: Candidates,
 }
 
 impl Gateway {
@@ -127,7 +129,7 @@ impl Gateway {
         }
         let way = self.way(exchange, &permit)?;
         exchange.record.destination = Some(way.destination);
-        exchange.note_policy(&permit, &way.policy);
+        exchange.note_policy(&permit, &way);
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
         let decision = match self.look_up(exchange, &key, &way) {
@@ -241,8 +243,8 @@ impl Gateway {
             }
         };
         let policy = self.policies.select(named, &exchange.method, permit.target());
-        let policy = Arc::clone(policy.ok_or(Error::Internal("no policy fits"))?);
-        Ok(Way { destination, policy })
+        let Selected { policy, candidates } = policy.ok_or(Error::Internal("no policy fits"))?;
+        Ok(Way { destination, policy, candidates })
     }
 
     /// A stored response answers without the origin being asked.

@@ -8,19 +8,25 @@
 //!
 //! none
 
+mod response;
+
 use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::Method;
 
-use crate::config::settings::{HostPattern, PathPattern, Policy, PolicyMatch, Route, Settings};
+use crate::config::settings::{HostPattern, PathPattern, Policy, PolicyMatch, ResponsePolicy, Route, Settings};
 use crate::target::Target;
+
+pub use response::{ByResponse, Candidates};
 
 /// All policies, in the order they are tried.
 #[derive(Debug)]
 pub struct Policies {
     all: Vec<Arc<CompiledPolicy>>,
+    /// With conditions on the response, in the order they are tried.
+    of_responses: Vec<Arc<ResponsePolicy>>,
 }
 
 /// One policy and the fingerprint that entries stored under it remember (a changed policy has a
@@ -32,23 +38,53 @@ pub struct CompiledPolicy {
     /// Hash of every setting that bears on who may see an entry or for how long; the same in every
     /// process.
     pub fingerprint: u64,
+    /// What the policies with conditions on the response make of it, by their number.
+    pub by_response: Vec<ByResponse>,
+}
+
+/// What governs one request.
+#[derive(Clone, Debug)]
+pub struct Selected {
+    /// The policy that it is let through under.
+    pub policy: Arc<CompiledPolicy>,
+    /// Which policies with conditions on the response are looked at when that is there.
+    pub candidates: Candidates,
+}
+
+impl CompiledPolicy {
+    /// These settings and their fingerprint, whatever the response.
+    #[must_use]
+    pub fn new(settings: Policy) -> Self {
+        Self { fingerprint: compute_fingerprint(&settings), settings, by_response: Vec::new() }
+    }
 }
 
 impl Policies {
     /// Compiles the configured policies.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let compile = |policy: &Policy| CompiledPolicy { settings: policy.clone(), fingerprint: compute_fingerprint(policy) };
-        Self { all: settings.policies.iter().map(|policy| Arc::new(compile(policy))).collect() }
+        let of_responses: Vec<_> = settings.response_policies.iter().cloned().map(Arc::new).collect();
+        let compile = |policy: &Policy| {
+            let by_response = of_responses.iter().map(|when| ByResponse::new(when, policy)).collect();
+            Arc::new(CompiledPolicy { by_response, ..CompiledPolicy::new(policy.clone()) })
+        };
+        Self { all: settings.policies.iter().map(compile).collect(), of_responses }
     }
 
     /// The policy for this request: the one its route names, else the first whose match fits; the
-    /// one named `default` is last and fits everything.
+    /// one named `default` is last and fits everything. And which others the response will be held against.
     #[must_use]
-    pub fn select(&self, named: Option<usize>, method: &Method, target: &Target) -> Option<&Arc<CompiledPolicy>> {
+    pub fn select(&self, named: Option<usize>, method: &Method, target: &Target) -> Option<Selected> {
         let by_name = named.and_then(|at| self.all.get(at));
         let by_match = || self.all.iter().find(|policy| fits(&policy.settings.matches, method, target));
-        by_name.or_else(by_match).or(self.all.last())
+        let policy = by_name.or_else(by_match).or(self.all.last())?;
+        let candidates = Candidates::of(&self.of_responses, method, target);
+        Some(Selected { policy: Arc::clone(policy), candidates })
+    }
+
+    /// Every policy that a request may be let through under, in the order they are tried.
+    pub fn all(&self) -> impl Iterator<Item = &CompiledPolicy> {
+        self.all.iter().map(|policy| &**policy)
     }
 }
 
@@ -222,8 +258,9 @@ mod tests {
         let written =
             vec![heads, policy("v1", &["*.example.com"], &["/v1/*"]), policy("site", &["*.example.com"], &[]), Policy::default()];
         let policies = Policies::new(&Settings { policies: written, ..Settings::default() });
-        let select =
-            |named, method: &Method, url: &str| policies.select(named, method, &target(url)).unwrap().settings.name.clone();
+        let select = |named, method: &Method, url: &str| {
+            policies.select(named, method, &target(url)).unwrap().policy.settings.name.clone()
+        };
         assert_eq!(select(None, &Method::GET, "a.example.com/v1/x?y"), "v1");
         assert_eq!(select(None, &Method::GET, "a.example.com/v2/x"), "site");
         assert_eq!(select(None, &Method::HEAD, "a.example.com/v1/x"), "heads");

@@ -16,7 +16,7 @@ mod report;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use moka::sync::Cache;
 
 use crate::cache::entry::{Filler, Head};
@@ -25,7 +25,7 @@ use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::reuse::{self, Asker, Reuse};
 use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
 use crate::hop::{self, consumed_fields};
-use crate::policy::{CompiledPolicy, Policies, Routes};
+use crate::policy::{Candidates, Policies, Routes, Selected};
 use crate::target::Target;
 
 pub use line::{Line, Result as LoggedResult};
@@ -101,7 +101,8 @@ impl Simulation {
             return Outcome::None;
         }
         let Ok(method) = Method::from_bytes(line.method.as_bytes()) else { return Outcome::None };
-        let Some(policy) = self.policy(line, &target, &method) else { return Outcome::None };
+        let Some(selected) = self.policy(line, &target, &method) else { return Outcome::None };
+        let policy = &selected.policy;
         if method != Method::GET && method != Method::HEAD {
             if !method.is_safe() && (200..400).contains(&line.status) {
                 self.epochs.insert(url, self.epochs.get(&url).unwrap_or_default() + 1);
@@ -113,21 +114,21 @@ impl Simulation {
         }
         let key = (url, line.variant(policy.settings.partition));
         let stored = self.entries.get(&key).filter(|stored| stored.epoch == self.epochs.get(&url).unwrap_or_default());
-        let outcome = stored.as_ref().map_or(Outcome::Origin, |stored| reuse(stored, line, &policy, time));
+        let outcome = stored.as_ref().map_or(Outcome::Origin, |stored| reuse(stored, line, &selected, time));
         if outcome != Outcome::Hit && method == Method::GET {
             // A confirmed response is still the one that was filled with credentials.
             let confirmed = stored.filter(|_| outcome == Outcome::Validated);
             let credentialed = line.credentialed || confirmed.is_some_and(|stored| stored.head.credentialed);
-            self.fill((key, url), (line, &target, time), credentialed, &policy);
+            self.fill((key, url), (line, &target, time), credentialed, &selected);
         }
         outcome
     }
 
-    fn policy(&self, line: &Line<'_>, target: &Target, method: &Method) -> Option<Arc<CompiledPolicy>> {
+    fn policy(&self, line: &Line<'_>, target: &Target, method: &Method) -> Option<Selected> {
         let listener = self.listener(line);
         let is_gateway = listener.is_some_and(|listener| listener.mode == Mode::Gateway);
         let named = self.routes.select(target).filter(|_| is_gateway).and_then(|route| route.policy);
-        self.policies.select(named, method, target).map(Arc::clone)
+        self.policies.select(named, method, target)
     }
 
     fn listener(&self, line: &Line<'_>) -> Option<&Listener> {
@@ -141,12 +142,13 @@ impl Simulation {
         (key, url): ((u64, u64), u64),
         (line, target, time): (&Line<'_>, &Target, SystemTime),
         credentialed: bool,
-        policy: &CompiledPolicy,
+        Selected { policy, candidates }: &Selected,
     ) {
-        if line.is_unstorable(policy) {
+        let (fields, candidates) = (line.response(time), *candidates);
+        let Ok(status) = StatusCode::from_u16(line.status) else { return };
+        if line.is_unstorable(policy.for_response(candidates, status, &fields)) {
             return;
         }
-        let fields = line.response(time);
         let directives = RequestDirectives::default();
         let listener = self.listener(line);
         let consumed = consumed_fields(listener.is_some_and(|l| l.auth == ListenerAuth::Origin));
@@ -157,12 +159,12 @@ impl Simulation {
             credentials: RequestCredentials { any: credentialed, in_query: false },
             consumed: &consumed,
             targets: &[],
+            candidates,
             is_located: false,
             born: 0,
             request_time: time,
             response_time: time,
         };
-        let Ok(status) = StatusCode::from_u16(line.status) else { return };
         let kept = hop::response_fields(&fields, time);
         let judged = Head::judge(&filler, status, &fields, &kept, policy);
         let Ok(mut head) = judged.map(Box::new) else {
@@ -171,8 +173,10 @@ impl Simulation {
         if line.bytes > self.settings.cache.max_object_bytes {
             return;
         }
-        // Decisions do not look at them any more, and there are many entries.
+        // Decisions look at no other any more, and there are many entries.
+        let media_type = head.fields.remove(header::CONTENT_TYPE).filter(|_| candidates != Candidates::NONE);
         (head.fields, head.reusable_fields) = (HeaderMap::new(), HeaderMap::new());
+        head.fields.extend(media_type.map(|media_type| (header::CONTENT_TYPE, media_type)));
         let etag = line.etag.as_deref().map(Box::from);
         let epoch = self.epochs.get(&url).unwrap_or_default();
         self.entries.insert(key, Stored { head: Arc::from(head), etag, bytes: line.bytes, epoch });
@@ -180,10 +184,11 @@ impl Simulation {
 }
 
 /// What a stored response is worth to the request of a line.
-fn reuse(stored: &Stored, line: &Line<'_>, policy: &CompiledPolicy, time: SystemTime) -> Outcome {
+fn reuse(stored: &Stored, line: &Line<'_>, selected: &Selected, time: SystemTime) -> Outcome {
+    let Selected { policy, candidates } = selected;
     let directives = RequestDirectives { no_cache: line.asked_for_validation(), ..RequestDirectives::default() };
     let directives = if policy.settings.ignore_request_cache_control { directives.only_binding() } else { directives };
-    let asker = Asker { directives: &directives, credentialed: line.credentialed, now: time };
+    let asker = Asker { directives: &directives, credentialed: line.credentialed, now: time, candidates: *candidates };
     match reuse::decide(&stored.head, &asker, policy) {
         Reuse::Fresh | Reuse::AcceptedStale | Reuse::WhileRevalidating => Outcome::Hit,
         Reuse::Validate(_) if stored.etag.is_some() && stored.etag.as_deref() == line.etag.as_deref() => Outcome::Validated,

@@ -191,11 +191,7 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
         ),
         ("[[access]]\nname = \"a\"\nallow = true\ngroups = []", "access[0].groups: not in this version; leave it out"),
     ];
-    let policy = [
-        ("query = { keep = [\"a\"] }", "query: not in this version; expected \"all\", found a table"),
-        ("match = { content_types = [] }", "match.content_types: not in this version; leave it out"),
-        ("match = { statuses = [200] }", "match.statuses: not in this version; leave it out"),
-    ];
+    let policy = [("query = { keep = [\"a\"] }", "query: not in this version; expected \"all\", found a table")];
     let refused = refused.map(|(text, expect)| (text.to_owned(), expect.to_owned()));
     let policy = policy.map(|(text, expect)| (format!("[[policy]]\nname = \"p\"\n{text}"), format!("policy[0].{expect}")));
     for (text, expect) in refused.into_iter().chain(policy) {
@@ -208,6 +204,65 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
     let accepted = "proxy_protocol = false\n[forward]\nparent_authorization = \"none\"\n[[policy]]\nname = \"p\"\n\
          query = \"all\"\nshare_validations = false\n";
     assert_eq!(below(accepted), "");
+}
+
+/// D4: what is decided before there is a response, and what a response would loosen.
+#[test]
+fn policies_with_conditions_on_the_response_set_what_a_response_decides() {
+    let on_404 = |text: &str| below(&format!("[[policy]]\nname = \"p\"\nmatch = {{ statuses = [404] }}\n{text}"));
+    let before = "is decided before there is a response; set it in a policy without content_types and statuses";
+    for key in [
+        "partition = \"credential\"",
+        "credentials = { headers = [\"X-Key\"] }",
+        "share_validations = false",
+        "canary = 0.1",
+        "query = \"all\"",
+        "vary_normalise = false",
+        "vary_limit = 3",
+        "ignore_request_cache_control = true",
+    ] {
+        let name = key.split(' ').next().unwrap();
+        assert_eq!(on_404(key), format!("v.toml:9:1: policy[0].{name}: expected no `{name}` here, which {before}"));
+    }
+    for (text, expect) in [
+        ("cache = \"standard\"", "policy[0].cache: expected \"bypass\", found \"standard\""),
+        (
+            "authorization = \"standard\"",
+            "policy[0].authorization: expected \"never\" or \"always-validate\", found \"standard\"",
+        ),
+        ("anonymous_entries = \"reuse\"", "policy[0].anonymous_entries: expected \"validate\" or \"bypass\", found \"reuse\""),
+        ("max_ttl = \"5s\"\ndefault_ttl = \"6s\"", "policy[0].default_ttl: expected at most max_ttl, found more"),
+        ("max_tll = \"5s\"", "policy[0].max_tll: expected a known key, found `max_tll`; did you mean `max_ttl`?"),
+    ] {
+        let found = on_404(text);
+        assert!(found.ends_with(expect) && found.lines().count() == 1, "{text}: {found}");
+    }
+    let statuses = "a status code from 100 to 599 such as 404, a class such as \"5xx\" or a range such as \"500-504\"";
+    let media_type = "a media type without parameters such as \"text/html\" or \"image/*\"";
+    for (matches, expect) in [
+        ("statuses = [404, 99]", format!("statuses[1]: expected {statuses}, found 99")),
+        ("statuses = [600]", format!("statuses[0]: expected {statuses}, found 600")),
+        ("statuses = [\"6xx\"]", format!("statuses[0]: expected {statuses}, found \"6xx\"")),
+        ("statuses = [true]", format!("statuses[0]: expected {statuses}, found true")),
+        ("statuses = 404", "statuses: expected an array, found 404".to_owned()),
+        ("content_types = [\"*/*\"]", format!("content_types[0]: expected {media_type}, found \"*/*\"")),
+        ("content_types = [\"html\"]", format!("content_types[0]: expected {media_type}, found \"html\"")),
+    ] {
+        let found = below(&format!("[[policy]]\nname = \"p\"\nmatch = {{ {matches} }}\n"));
+        assert!(found.ends_with(&format!("policy[0].match.{expect}")) && found.lines().count() == 1, "{matches}: {found}");
+    }
+    // An empty list is no condition.
+    assert_eq!(below("[[policy]]\nname = \"p\"\nmatch = { content_types = [], statuses = [] }\nvary_limit = 3\n"), "");
+    let twice = "[[policy]]\nname = \"p\"\nmatch = { statuses = [404] }\n[[policy]]\nname = \"p\"\n";
+    assert_eq!(below(twice), "v.toml:10:8: policy[1].name: expected a name of its own, found \"p\" again");
+    let many: String = (0..65).map(|n| format!("[[policy]]\nname = \"p{n}\"\nmatch = {{ statuses = [404] }}\n")).collect();
+    assert_eq!(below(&many), "v.toml:198:1: policy: expected at most 64 with content_types or statuses, found more");
+    let named = "[[upstream]]\nname = \"u\"\nservers = [\"http://h\"]\n[[route]]\nupstream = \"u\"\npolicy = \"p\"\n\
+                 [[policy]]\nname = \"p\"\nmatch = { statuses = [404] }\n";
+    assert_eq!(
+        below(named),
+        "v.toml:11:10: route[0].policy: expected the name of a [[policy]] without content_types and statuses, found \"p\""
+    );
 }
 
 #[test]

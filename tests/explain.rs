@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use vouchsafe::config::settings::{Mode, Settings};
 use vouchsafe::explain::{Exchange, Rules, Who, explain, later, verdict};
 use vouchsafe::hop::consumed_fields;
 use vouchsafe::keyed::Keyed;
-use vouchsafe::policy::Policies;
+use vouchsafe::policy::{Policies, Selected};
 use vouchsafe::target::{Host, Scheme, Target};
 
 /// How many pairs a run tries; `PAIRS` changes it.
@@ -117,6 +118,12 @@ fn pair(chance: &mut Chance) -> Pair {
     }
     some(chance, "cdn-cache-control", &["", "", "", "", "max-age=40", "private", "public, max-age=9"], &mut response);
     some(chance, "etag", &["", "\"1\"", "W/\"1\""], &mut response);
+    some(
+        chance,
+        "content-type",
+        &["", "", "text/html", "Text/HTML; charset=utf-8", "image/png", "application/json"],
+        &mut response,
+    );
     some(chance, "vary", &["", "", "", "", "", "", "", "accept-language", "authorization", "*", "cookie"], &mut response);
     some(chance, "set-cookie", &["", "", "", "", "", "", "", "a=b"], &mut response);
     some(chance, "expires", &["", "", "", "0", "Fri, 15 Jan 2100 08:00:00 GMT"], &mut response);
@@ -159,6 +166,40 @@ fn seen_as(decision: &Decision) -> &'static str {
     }
 }
 
+/// Of everything that a policy with conditions on the response may set; a text after the default policy.
+const ON_RESPONSES: &str = r#"
+[[policy]]
+name = "missing"
+match = { statuses = [404, 410, "500-501"] }
+default_ttl = "20s"
+max_ttl = "40s"
+heuristic = false
+
+[[policy]]
+name = "parameters"
+match = { paths = ["/1*"], content_types = ["text/html"] }
+authorization = "always-validate"
+anonymous_entries = "validate"
+
+[[policy]]
+name = "pages"
+match = { content_types = ["text/html"], statuses = ["2xx"] }
+authorization = "never"
+stale_while_revalidate = "30s"
+
+[[policy]]
+name = "images"
+match = { content_types = ["image/*"], methods = ["GET"] }
+anonymous_entries = "bypass"
+set_cookie = "strip"
+min_ttl = "20s"
+
+[[policy]]
+name = "answers"
+match = { content_types = ["application/json"], statuses = [203, "3xx"] }
+cache = "bypass"
+"#;
+
 const POLICY: &str = "credentials = { headers = [\"x-key\"], cookies = [\"sid\"] }";
 
 #[tokio::test]
@@ -172,13 +213,14 @@ async fn the_explanation_of_ten_thousand_pairs_is_what_the_gateway_does() {
         fields.body("x")
     })
     .await;
-    let gateway = Gateway::reverse(&origin, &clock).policy(POLICY).start().await;
+    let gateway = Gateway::reverse(&origin, &clock).policy(POLICY).append(ON_RESPONSES).start().await;
     let text = std::fs::read_to_string(gateway.directory().join("test.toml")).unwrap();
     let settings = vouchsafe::config::parse(&text, "test.toml", gateway.directory()).unwrap();
     let (policies, keyed, consumed) = (Policies::new(&settings), Keyed::random().unwrap(), consumed_fields(false));
     let pairs = std::env::var("PAIRS").ok().and_then(|text| text.parse().ok()).unwrap_or(PAIRS);
     let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_121);
     let (mut chance, mut stored, mut reused) = (Chance(seed), 0, 0);
+    let mut by_response = HashSet::new();
     for number in 0..pairs {
         let pair = pair(&mut chance);
         *says.lock().unwrap() = Some(pair.clone());
@@ -201,15 +243,17 @@ async fn the_explanation_of_ten_thousand_pairs_is_what_the_gateway_does() {
             response: &response,
             time: clock.now(),
         };
-        let policy = policies.select(None, &method, permit.target()).unwrap();
+        let Selected { policy, candidates } = &policies.select(None, &method, permit.target()).unwrap();
         let rules = Rules {
             policy,
+            candidates: *candidates,
             targets: &settings.listeners[0].targeted_fields,
             consumed: &consumed,
             most_bytes: 64 << 20,
             keyed: &keyed,
         };
         let explanation = explain(&exchange, &rules);
+        by_response.extend(explanation.steps.iter().filter(|step| step.question == "policy").map(|step| step.answer.clone()));
         let told = (answer.stored(), answer.detail());
         assert_eq!(told, (explanation.stored, Some(explanation.reason)), "SEED={seed}, pair {number}: {pair:#?}\n{explanation}");
         let Ok(head) = verdict(&exchange, &rules) else { continue };
@@ -230,6 +274,7 @@ async fn the_explanation_of_ten_thousand_pairs_is_what_the_gateway_does() {
         reused += usize::from(found == "store");
         assert_eq!(found, decision, "SEED={seed}, pair {number}: {pair:#?}\n{explanation}\n{}", second.cache_status());
     }
+    assert!(by_response.len() == 5 || pairs < PAIRS, "{by_response:?}");
     let enough = usize::try_from(pairs / 20).unwrap();
     assert!(
         stored > enough && reused > enough,

@@ -41,6 +41,8 @@ async fn origin() -> Origin {
                 [number % 7];
         let is_known = request.field("if-none-match").is_some();
         let answer = reply(if is_known { 304 } else { 200 }).field("cache-control", says).field("etag", "\"1\"");
+        let media_type = ["text/html; charset=utf-8", "text/plain", "image/png"][number % 3];
+        let answer = answer.field("content-type", media_type);
         let answer = if number.is_multiple_of(11) { answer.field("vary", "accept-language") } else { answer };
         if is_known { answer } else { answer.body("x".repeat(100 + number)) }
     })
@@ -99,6 +101,8 @@ async fn the_simulated_hit_ratio_is_that_of_a_gateway_within_two_points() {
         "max_ttl = \"15s\"",
         "cache = \"bypass\"",
         "partition = \"credential\"",
+        "[[policy]]\nname = \"pages\"\nmatch = { content_types = [\"text/html\"] }\nmax_ttl = \"5s\"\nauthorization = \"never\"",
+        "[[policy]]\nname = \"pages\"\nmatch = { content_types = [\"image/*\"] }\ncache = \"bypass\"",
     ] {
         let report = json(&simulate(&logged, &text.replace(today, candidate), &["--json"]));
         let simulated = report["simulated"]["hit_ratio"].as_f64().unwrap();
@@ -118,7 +122,7 @@ async fn the_simulated_hit_ratio_is_that_of_a_gateway_within_two_points() {
             cases.check(candidate, refused > Some(0) || candidate.contains("validate"), refused);
         }
     }
-    cases.finish(20);
+    cases.finish(24);
     let output = simulate(&logged, &text, &[]);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(shown.contains("hit ratio") && shown.contains("newly shared"), "{shown}");

@@ -40,6 +40,7 @@ struct Line<'a> {
     reason: &'static str,
     fwd_status: Option<u16>,
     cache_control: Option<Cow<'a, str>>,
+    content_type: Option<Cow<'a, str>>,
     age: Option<Cow<'a, str>>,
     date: Option<Cow<'a, str>>,
     expires: Option<Cow<'a, str>>,
@@ -103,6 +104,7 @@ impl Formatter {
             reason: record.reason,
             fwd_status: record.fwd_status.map(|status| status.as_u16()),
             cache_control: field(response.and_then(|fields| fields.cache_control.as_ref())),
+            content_type: field(response.and_then(|fields| fields.content_type.as_ref())),
             age: record.age.map_or_else(
                 || field(response.and_then(|fields| fields.age.as_ref())),
                 |seconds| Some(Cow::Owned(seconds.to_string())),

@@ -82,6 +82,8 @@ pub struct Record {
 pub struct ResponseFields {
     /// All `Cache-Control` lines, combined.
     pub cache_control: Option<HeaderValue>,
+    /// All `Content-Type` lines, combined.
+    pub content_type: Option<HeaderValue>,
     /// `Age`.
     pub age: Option<HeaderValue>,
     /// `Date`.
@@ -154,6 +156,7 @@ impl ResponseFields {
     pub fn of(fields: &HeaderMap) -> Self {
         Self {
             cache_control: combined(fields, &header::CACHE_CONTROL),
+            content_type: combined(fields, &header::CONTENT_TYPE),
             age: fields.get(header::AGE).cloned(),
             date: fields.get(header::DATE).cloned(),
             expires: fields.get(header::EXPIRES).cloned(),

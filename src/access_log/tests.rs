@@ -56,6 +56,7 @@ fn one_line_a_record_and_every_field_of_the_contract() {
     let mut fields = HeaderMap::new();
     fields.append(header::CACHE_CONTROL, HeaderValue::from_static("public"));
     fields.append(header::CACHE_CONTROL, HeaderValue::from_static("max-age=5"));
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     fields.insert(header::ETAG, HeaderValue::from_static("\"v1\""));
     fields.insert(header::VARY, HeaderValue::from_bytes(b"a\xff\tb").unwrap());
     record.response = Some(Arc::new(ResponseFields::of(&fields)));
@@ -86,6 +87,7 @@ fn one_line_a_record_and_every_field_of_the_contract() {
         ("reason", Value::from("uri-miss")),
         ("fwd_status", Value::from(200)),
         ("cache_control", Value::from("public, max-age=5")),
+        ("content_type", Value::from("text/plain")),
         ("age", Value::Null),
         ("vary", Value::from("a\u{fffd}\tb")),
         ("vary_hash", Value::from("0000000000000001")),

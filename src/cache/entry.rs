@@ -17,7 +17,7 @@ use super::rules::targeted::select;
 use super::second_key;
 use super::words::{AuthorizationDecision, PermissionReason};
 use crate::config::settings::PolicyAuthorization;
-use crate::policy::CompiledPolicy;
+use crate::policy::{Candidates, CompiledPolicy};
 
 /// What the rules need to know about a stored response.
 ///
@@ -91,6 +91,8 @@ pub struct Filler<'a> {
     pub consumed: &'a [HeaderName],
     /// RFC 9213 target list of the listener.
     pub targets: &'a [HeaderName],
+    /// Policies with conditions on the response that fit the request.
+    pub candidates: Candidates,
     /// The response's `Content-Location` is the request's target URI.
     pub is_located: bool,
     /// Count of group invalidations when the request was sent.
@@ -105,7 +107,8 @@ impl Head {
     /// Judges a response as received and, if it may be stored, makes the head of its entry.
     ///
     /// `received` are the fields before nominated ones were removed: decisions read those. `kept` are
-    /// the fields with hop-by-hop fields removed and `Date` filled in.
+    /// the fields with hop-by-hop fields removed and `Date` filled in. `policy` is the one that the request was let through
+    /// under; what the response makes of it decides and is remembered.
     ///
     /// # Errors
     ///
@@ -119,6 +122,7 @@ impl Head {
         kept: &HeaderMap,
         policy: &CompiledPolicy,
     ) -> Result<Self, NotStored> {
+        let policy = policy.for_response(filler.candidates, status, received);
         let selected = select(received, filler.targets);
         let answered = Answered {
             status,

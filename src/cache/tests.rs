@@ -17,7 +17,7 @@ use crate::cache::store::{Content, StoredResponse};
 use crate::config::settings::{Mode, Policy, Settings};
 use crate::hop;
 use crate::keyed::Keyed;
-use crate::policy::CompiledPolicy;
+use crate::policy::{Candidates, CompiledPolicy};
 use crate::target::{Host, Scheme, Target};
 
 /// Field lines as a table writes them.
@@ -56,7 +56,7 @@ pub(crate) fn names(list: &[&'static str]) -> Vec<HeaderName> {
 }
 
 pub(crate) fn policy(settings: Policy) -> CompiledPolicy {
-    CompiledPolicy { settings, fingerprint: 7 }
+    CompiledPolicy { settings, fingerprint: 7, by_response: Vec::new() }
 }
 
 /// An exchange that may fill an entry; generated, sent and received at [`at`]`(0)`.
@@ -100,6 +100,7 @@ impl Given<'_> {
             credentials: request_credentials(&request, query, &self.policy.settings.credentials),
             consumed: self.consumed,
             targets: self.targets,
+            candidates: Candidates::NONE,
             is_located: self.is_located,
             born: 0,
             request_time: at(0),

@@ -26,7 +26,7 @@ use crate::config::settings::{ListenerAuth, Mode, Settings};
 use crate::explain::{Exchange, Explanation, Rules, explain};
 use crate::hop::consumed_fields;
 use crate::keyed::Keyed;
-use crate::policy::{Policies, Routes};
+use crate::policy::{Policies, Routes, Selected};
 use crate::target::{self, Arrival, Target};
 use head::{read_request, read_response};
 
@@ -172,11 +172,13 @@ fn decide(
     let is_gateway = listener.is_none_or(|listener| listener.mode == Mode::Gateway);
     let named = Routes::new(settings).select(permit.target()).filter(|_| is_gateway).and_then(|route| route.policy);
     let policies = Policies::new(settings);
-    let policy = policies.select(named, &given.method, permit.target()).ok_or("no policy fits")?;
+    let selected = policies.select(named, &given.method, permit.target()).ok_or("no policy fits")?;
+    let Selected { policy, candidates } = &selected;
     let default_targets = [HeaderName::from_static("cdn-cache-control")];
     let consumed = consumed_fields(listener.is_some_and(|listener| listener.auth == ListenerAuth::Origin));
     let rules = Rules {
         policy,
+        candidates: *candidates,
         targets: listener.map_or(&default_targets[..], |listener| &listener.targeted_fields),
         consumed: &consumed,
         most_bytes: settings.cache.max_object_bytes.min(settings.cache.memory_bytes),

@@ -8,11 +8,12 @@
 //! none
 
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 
 use super::quantities::{show_duration, show_size};
 use super::settings::{
     AccessLogTarget, AccessRule, Auth, AuthScheme, Forward, Limits, Listener, ListenerAuth, Mode, PartitionBy, Policy,
-    PolicyMatch, Settings,
+    PolicyMatch, ResponsePolicy, Settings,
 };
 use crate::cache::rules::canary::Share;
 
@@ -182,6 +183,40 @@ fn describe_cache(page: &mut Page, settings: &Settings) {
         let applies = if policy.name == Policy::DEFAULT_NAME { "the rest".to_owned() } else { all_of(&conditions) };
         page.line(&format!("policy {} for {applies}", policy.name));
         describe_policy(page, policy);
+    }
+    for policy in &settings.response_policies {
+        describe_response_policy(page, policy);
+    }
+}
+
+/// Source: RFC 9111 sections 3.5 and 4.2.
+fn describe_response_policy(page: &mut Page, policy: &ResponsePolicy) {
+    let PolicyMatch { hosts, paths, methods } = &policy.matches;
+    let conditions = [
+        condition("content types", &policy.content_types),
+        condition("statuses", &policy.statuses),
+        condition("hosts", hosts),
+        condition("paths", paths),
+        condition("methods", methods),
+    ];
+    page.line(&format!("policy {} for responses with {}", policy.name, all_of(&conditions)));
+    let changes = &policy.changes;
+    let time = |duration: &Option<Duration>| duration.map(show_duration);
+    let said = [
+        ("caching", changes.bypass.then(|| "none".to_owned())),
+        ("authorization", changes.authorization.map(|word| format!("{} at least", word.as_str()))),
+        ("anonymous", changes.anonymous_entries.map(|word| format!("{} at least", word.as_str()))),
+        ("set-cookie", changes.set_cookie.map(|word| word.as_str().to_owned())),
+        ("heuristic", changes.heuristic.map(|is_on| if is_on { "on" } else { "off" }.to_owned())),
+        ("default", time(&changes.default_ttl)),
+        ("from", time(&changes.min_ttl)),
+        ("to", time(&changes.max_ttl)),
+        ("stale", time(&changes.max_stale_disconnected).map(|time| format!("{time} when disconnected"))),
+        ("stale", time(&changes.stale_if_error).map(|time| format!("{time} on errors"))),
+        ("stale", time(&changes.stale_while_revalidate).map(|time| format!("{time} while revalidating"))),
+    ];
+    for (name, text) in said {
+        text.into_iter().for_each(|text| page.detail(name, &text));
     }
 }
 

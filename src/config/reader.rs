@@ -96,6 +96,21 @@ impl<'a> Section<'a> {
         self.known.push(key);
     }
 
+    /// Refuses a key where it stands, whatever its value, and says why.
+    pub(super) fn refuse_because(&mut self, key: &'static str, why: &str) {
+        if let Some(at) = self.key_position(key) {
+            self.source.note(&at, format!("{}: expected no `{key}` here, which {why}", self.path_of(key)));
+        }
+        self.known.push(key);
+    }
+
+    /// Whether a table below this one has this key with anything but an empty array.
+    pub(super) fn has_below(&self, table: &str, key: &str) -> bool {
+        let below = self.table.get(table).and_then(|node| node.get_ref().as_table());
+        let value = below.and_then(|table| table.get(key));
+        value.is_some_and(|value| value.get_ref().as_array().is_none_or(|array| !array.is_empty()))
+    }
+
     /// Refuses a key of later versions unless its value is the one that changes nothing, given as
     /// TOML writes it.
     pub(super) fn refuse_unless(&mut self, key: &'static str, neutral: &str) {

@@ -21,7 +21,7 @@ use toml::de::DeValue;
 use super::mistakes::{Source, did_you_mean, quoted};
 use super::quantities::{parse_duration, parse_network, parse_server, parse_size, show_size, size_meant};
 use super::reader::Section;
-use super::settings::{HostPattern, PathPattern, Server};
+use super::settings::{HostPattern, MediaPattern, PathPattern, Server, StatusRange};
 use crate::cache::rules::canary::Share;
 
 /// One value with its full name.
@@ -208,6 +208,30 @@ impl<'a> Value<'a> {
         let upper = text.to_ascii_uppercase();
         let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| text == upper);
         method.or_else(|| self.mistake_near(expected, [upper.as_str()]))
+    }
+
+    /// A media type or all subtypes of a type.
+    ///
+    /// Source: RFC 9110 section 8.3.1.
+    pub(super) fn media_type(&self) -> Option<MediaPattern> {
+        let expected = "a media type without parameters such as \"text/html\" or \"image/*\"";
+        MediaPattern::parse(self.string(expected)?).or_else(|| self.mistake(expected))
+    }
+
+    /// A status code, a class or a range of them.
+    ///
+    /// Source: RFC 9110 section 15.
+    pub(super) fn statuses(&self) -> Option<StatusRange> {
+        let expected = "a status code from 100 to 599 such as 404, a class such as \"5xx\" or a range such as \"500-504\"";
+        let range = match self.node.get_ref() {
+            DeValue::String(text) => StatusRange::parse(text),
+            DeValue::Integer(number) => {
+                let code = u16::from_str_radix(number.as_str(), number.radix()).ok();
+                code.and_then(|code| StatusRange::new(code, code))
+            }
+            _ => None,
+        };
+        range.or_else(|| self.mistake(expected))
     }
 
     /// A field name.

@@ -37,6 +37,13 @@ pub(super) fn credentials(exchange: &Exchange<'_>, rules: &Rules<'_>, found: Req
     step("credentials", answer, "RFC 9111 section 3.5")
 }
 
+/// The policy that decides, if one with conditions on the response does.
+pub(super) fn policy(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Option<Step> {
+    let decides = rules.policy.for_response(rules.candidates, exchange.status, exchange.response);
+    let is_by_response = !std::ptr::eq(decides, rules.policy);
+    is_by_response.then(|| step("policy", format!("{}, by the response", decides.settings.name), "RFC 9111 section 1.1"))
+}
+
 /// Which field's directives are in force.
 pub(super) fn directives(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Step {
     let deciding = rules.targets.iter().find(|name| select(exchange.response, std::slice::from_ref(name)).is_targeted);

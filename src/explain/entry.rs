@@ -10,7 +10,7 @@ use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::partition::Partition;
 use crate::cache::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
 use crate::cache::store::View;
-use crate::policy::CompiledPolicy;
+use crate::policy::Selected;
 
 /// One stored response in words.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +21,9 @@ pub struct Entry {
     pub reason: &'static str,
     /// Whether the request that filled it carried credentials.
     pub credentialed: bool,
+    /// The policy that decides, if one with conditions on the response does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// For whom the policy keeps it.
     pub partition: &'static str,
     /// The fields that tell it from its siblings.
@@ -45,16 +48,18 @@ pub struct Entry {
 ///
 /// Source: RFC 9111 section 4.
 #[must_use]
-pub fn explain_entry(view: &View, policy: &CompiledPolicy, now: SystemTime) -> Entry {
-    let head = &view.head;
+pub fn explain_entry(view: &View, selected: &Selected, now: SystemTime) -> Entry {
+    let (head, Selected { policy, candidates }) = (&view.head, selected);
+    let decides = policy.for_response(*candidates, head.status, &head.fields);
     let worth = |credentialed| {
         let directives = RequestDirectives::default();
-        word(reuse::decide(head, &Asker { directives: &directives, credentialed, now }, policy))
+        word(reuse::decide(head, &Asker { directives: &directives, credentialed, now, candidates: *candidates }, policy))
     };
     Entry {
         status: head.status.as_u16(),
         reason: crate::reply::permit_word(head),
         credentialed: head.credentialed,
+        policy: (!std::ptr::eq(decides, &**policy)).then(|| decides.settings.name.clone()),
         partition: match view.partition {
             Partition::Common => "everybody",
             Partition::Credential(_) => "the same credentials",

@@ -116,7 +116,7 @@ impl Gateway {
         let (client, mode) = (exchange.connection.peer.ip(), exchange.listener.mode);
         let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
         let way = self.way(exchange, &permit)?;
-        exchange.note_policy(&permit, &way.policy);
+        exchange.note_policy(&permit, &way);
         Ok((permit, way))
     }
 

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::Gateway;
+use super::{Gateway, Way};
 use crate::access::Permit;
 use crate::access_log::{Finish, Record, ResponseFields, format_id};
 use crate::auth::{Outcome, Principal, Scheme};
@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
 use crate::hop::is_connection_scheme;
-use crate::policy::CompiledPolicy;
+use crate::policy::{Candidates, CompiledPolicy};
 use crate::reply::{self, CacheStatus};
 use crate::server::Connection;
 use crate::target::Target;
@@ -61,6 +61,8 @@ pub(super) struct Exchange<'g> {
     pub(super) credentials: RequestCredentials,
     /// Among whose stored responses one is looked for.
     pub(super) partition: Partition,
+    /// Policies with conditions on the response that fit it.
+    pub(super) candidates: Candidates,
     /// The policy compares languages and codings by meaning.
     normalises: bool,
     /// Count of group invalidations and withdrawals when the request was sent to the origin.
@@ -117,6 +119,7 @@ impl<'g> Exchange<'g> {
             now,
             credentials: RequestCredentials::default(),
             partition: Partition::Common,
+            candidates: Candidates::NONE,
             normalises: false,
             born: 0,
             lead: None,
@@ -135,7 +138,8 @@ impl<'g> Exchange<'g> {
 
     /// What the reuse rules decide on.
     pub(super) fn asker(&self) -> Asker<'_> {
-        Asker { directives: &self.directives, credentialed: self.credentials.any, now: self.now }
+        let candidates = self.candidates;
+        Asker { directives: &self.directives, credentialed: self.credentials.any, now: self.now, candidates }
     }
 
     /// What an answer from a stored response depends on.
@@ -176,7 +180,9 @@ impl<'g> Exchange<'g> {
     /// Judges credentials and request directives by the policy in force, on the request as received.
     ///
     /// Source: RFC 9111 sections 3.5 and 5.2.1.
-    pub(super) fn note_policy(&mut self, permit: &Permit, policy: &CompiledPolicy) {
+    pub(super) fn note_policy(&mut self, permit: &Permit, way: &Way) {
+        let policy = &*way.policy;
+        self.candidates = way.candidates;
         self.credentials = request_credentials(&self.fields, permit.target().query(), &policy.settings.credentials);
         // RFC 4559 section 6: the origin may know who asks from the connection alone.
         self.credentials.any |= self.connection.pins.is_used();

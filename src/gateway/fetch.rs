@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::settings::Mode;
 use crate::error::{Error, UpstreamError};
 use crate::hop::{self, HopReport, Onward};
+use crate::policy::CompiledPolicy;
 use crate::reply::{self, CacheStatus};
 use crate::upstream::{Outbound, UpstreamBody};
 
@@ -137,7 +138,8 @@ impl Gateway {
         let answer = Answer { status: parts.status, fields, is_validation, most_bytes: self.most_bytes() };
         let verdict = admit(&exchange.asked(), &filler, &answer, &way.policy);
         let verdict = verdict.and_then(|admitted| self.admit_size(&body).map(|()| admitted));
-        self.count_authorization(exchange, way, &verdict);
+        let decided_by = way.policy.for_response(exchange.candidates, parts.status, &parts.headers);
+        self.count_authorization(exchange, decided_by, &verdict);
         let collapsed = exchange.has_waited.then_some(false);
         let mut status = CacheStatus { fwd: Some(reason), collapsed, ..CacheStatus::default() };
         let body = match verdict {
@@ -180,6 +182,7 @@ impl Gateway {
             credentials: exchange.credentials,
             consumed: self.consumed.get(exchange.record.listener).map_or(&[], Vec::as_slice),
             targets: &exchange.listener.targeted_fields,
+            candidates: exchange.candidates,
             is_located: false,
             born: exchange.born,
             request_time,
@@ -191,14 +194,14 @@ impl Gateway {
     pub(super) fn count_authorization(
         &self,
         exchange: &Exchange<'_>,
-        way: &Way,
+        policy: &CompiledPolicy,
         verdict: &Result<(Head, Option<StoredPart>), NotStored>,
     ) {
         if !exchange.credentials.any || exchange.method != Method::GET {
             return;
         }
         let verdict = verdict.as_ref().map(|(head, _)| head.permission).map_err(|why| *why);
-        let decision = authorization_decision(verdict, way.policy.settings.authorization);
+        let decision = authorization_decision(verdict, policy.settings.authorization);
         if decision == AuthorizationDecision::SecondKey {
             tracing::warn!(id = %format_id(exchange.record.id), "second key refused a response that the rules called storable");
         }

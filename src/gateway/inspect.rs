@@ -59,7 +59,7 @@ impl Gateway {
     pub fn explain(&self, uri: &str) -> Result<Found, String> {
         let wrong = |error| format!("url: expected a URI with scheme and host such as \"http://example.com/path\"; {error}");
         let target = parse_uri(uri).map_err(wrong)?;
-        let policy = self.policies.select(self.named_policy(&target), &http::Method::GET, &target).ok_or("no policy fits")?;
+        let selected = self.policies.select(self.named_policy(&target), &http::Method::GET, &target).ok_or("no policy fits")?;
         let now = self.clock.now();
         let url_hash = format_hash(hash_of(&self.keyed, &target));
         let views = self.memory.views(&target, &self.keyed);
@@ -67,8 +67,8 @@ impl Gateway {
         Ok(Found {
             url: format!("{}://{}{}", target.scheme.as_str(), target.authority(), target.path()),
             url_hash,
-            policy: policy.settings.name.clone(),
-            stored: views.iter().map(|view| explain_entry(view, policy, now)).collect(),
+            policy: selected.policy.settings.name.clone(),
+            stored: views.iter().map(|view| explain_entry(view, &selected, now)).collect(),
             last_refusal,
         })
     }

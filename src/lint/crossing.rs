@@ -20,7 +20,7 @@ use crate::cache::store::{Content, Slot, StoredResponse};
 use crate::config::settings::{Credentials, Policy, SetCookie, Settings};
 use crate::explain::{self, Exchange, Rules};
 use crate::keyed::Keyed;
-use crate::policy::{CompiledPolicy, Policies};
+use crate::policy::{Candidates, CompiledPolicy, Policies};
 
 const CDN: HeaderName = HeaderName::from_static("cdn-cache-control");
 
@@ -49,16 +49,18 @@ impl Cache {
         let credentials = Credentials { query: Vec::new(), headers: Vec::new(), cookies: Vec::new() };
         let plain = Policy { credentials, set_cookie: SetCookie::Store, ..Policy::default() };
         let policies = Policies::new(&Settings { policies: vec![plain], ..Settings::default() });
-        let policy = policies.select(None, &METHOD, evidence.permit.target());
+        let selected = policies.select(None, &METHOD, evidence.permit.target());
         let is_targeted = evidence.askers.iter().any(|asker| asker.first.fields.contains_key(CDN));
         let fields =
             [("Cache-Control", Vec::new()), ("CDN-Cache-Control", vec![CDN])].into_iter().take(1 + usize::from(is_targeted));
-        let of = |(field, targets)| policy.map(|policy| Self { field, targets, policy: Arc::clone(policy) });
+        let of =
+            |(field, targets)| selected.as_ref().map(|selected| Self { field, targets, policy: Arc::clone(&selected.policy) });
         fields.filter_map(of).collect()
     }
 
     fn rules<'a>(&'a self, keyed: &'a Keyed) -> Rules<'a> {
-        Rules { policy: &self.policy, targets: &self.targets, consumed: &[], most_bytes: u64::MAX, keyed }
+        let candidates = Candidates::NONE;
+        Rules { policy: &self.policy, candidates, targets: &self.targets, consumed: &[], most_bytes: u64::MAX, keyed }
     }
 
     /// The head that is stored of this asker's first answer.
@@ -128,7 +130,7 @@ impl Cache {
             fields: asker,
             has_content: false,
             partition: Partition::Common,
-            asker: reuse::Asker { directives: &directives, credentialed: credentials.any, now },
+            asker: reuse::Asker { directives: &directives, credentialed: credentials.any, now, candidates: Candidates::NONE },
         };
         lookup::decide(Some(&slot), &asked, keyed, &self.policy)
     }

@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Settings {
         routes: Vec::new(),
         cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 16, ..Cache::default() },
         policies: Vec::new(),
+        response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: limits(),
     }

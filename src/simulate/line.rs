@@ -44,6 +44,7 @@ pub struct Line<'a> {
     /// Status code of the origin's answer, none if it was not asked.
     pub fwd_status: Option<u16>,
     cache_control: Option<String>,
+    content_type: Option<String>,
     age: Option<String>,
     date: Option<String>,
     expires: Option<String>,
@@ -140,6 +141,7 @@ impl Line<'_> {
             value.map(|value| fields.insert(name, value));
         };
         add(header::CACHE_CONTROL, &self.cache_control);
+        add(header::CONTENT_TYPE, &self.content_type);
         add(header::EXPIRES, &self.expires);
         add(header::LAST_MODIFIED, &self.last_modified);
         add(header::VARY, &self.vary);

@@ -49,6 +49,7 @@ pub(super) fn settings() -> Settings {
         routes: Vec::new(),
         cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 20, ..Cache::default() },
         policies: Vec::new(),
+        response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: Limits {
             header_bytes: 32 * 1024,

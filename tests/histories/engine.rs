@@ -29,7 +29,7 @@ use vouchsafe::config::settings::{AnonymousEntries, Mode, Policy, PolicyAuthoriz
 use vouchsafe::hop::{self, Onward, Pseudonym, consumed_fields};
 use vouchsafe::keyed::Keyed;
 use vouchsafe::metrics::Metrics;
-use vouchsafe::policy::CompiledPolicy;
+use vouchsafe::policy::{Candidates, CompiledPolicy};
 use vouchsafe::reply::{self, CacheStatus, Shown};
 use vouchsafe::target::{Host, Scheme, Target};
 
@@ -167,7 +167,7 @@ impl Engine {
         for permit in &self.permits {
             self.memory.invalidate(CacheKey::new(permit, &self.keyed).hash(), self.memory.epoch());
         }
-        let policy = CompiledPolicy { settings: settings(&history.operator), fingerprint: 0 };
+        let policy = CompiledPolicy { settings: settings(&history.operator), fingerprint: 0, by_response: Vec::new() };
         Run { engine: self, policy, origin: Origin::default(), now: crate::step::START }
     }
 }
@@ -411,6 +411,7 @@ impl<'e> Run<'e> {
             credentials: asking.credentials,
             consumed: &self.engine.consumed,
             targets: &[],
+            candidates: Candidates::NONE,
             is_located,
             born: arrived.born,
             request_time: time(arrived.request_time),
@@ -438,7 +439,7 @@ fn note(chosen: &Chosen) -> Option<String> {
 
 impl Asking<'_> {
     fn asker(&self, now: i64) -> Asker<'_> {
-        Asker { directives: &self.directives, credentialed: self.credentials.any, now: time(now) }
+        Asker { directives: &self.directives, credentialed: self.credentials.any, now: time(now), candidates: Candidates::NONE }
     }
 
     fn asked(&self, now: i64) -> lookup::Asked<'_> {

@@ -21,7 +21,7 @@ use vouchsafe::cache::store::{Content, Slot, StoredResponse};
 use vouchsafe::config::settings::{AnonymousEntries, Mode, Policy, PolicyAuthorization, SetCookie, Settings};
 use vouchsafe::hop;
 use vouchsafe::keyed::Keyed;
-use vouchsafe::policy::CompiledPolicy;
+use vouchsafe::policy::{Candidates, CompiledPolicy};
 use vouchsafe::target::{Host, Scheme, Target};
 
 use crate::case::{Answer, CONSUMED, Case, Kept, Lines, Operator, Request};
@@ -106,7 +106,7 @@ impl Engine {
 
     /// Does what the gateway does between two requests for one target.
     pub(crate) fn answer(&self, case: &Case) -> (Answer, Option<NotStored>) {
-        let policy = CompiledPolicy { settings: settings(&case.policy), fingerprint: 1 };
+        let policy = CompiledPolicy { settings: settings(&case.policy), fingerprint: 1, by_response: Vec::new() };
         let first = map(&case.first.fields);
         let judged = self.judge(case, &first, &policy);
         let why = judged.as_ref().err().copied();
@@ -132,6 +132,7 @@ impl Engine {
             credentials: request_credentials(request, Some(case.query), &policy.settings.credentials),
             consumed: &self.consumed,
             targets: &[],
+            candidates: Candidates::NONE,
             is_located: is_located_at(self.permit.target(), &response),
             born: 0,
             request_time: time(case.request_time),
@@ -146,7 +147,12 @@ impl Engine {
         case.first = Request { method: "GET", fields: Vec::new(), has_content: false };
         (case.query, case.status, case.response) = ("", 200, fields.clone());
         case.response.push(("cache-control".to_owned(), "max-age=60".to_owned()));
-        self.judge(&case, &HeaderMap::new(), &CompiledPolicy { settings: Policy::default(), fingerprint: 1 }).unwrap()
+        self.judge(
+            &case,
+            &HeaderMap::new(),
+            &CompiledPolicy { settings: Policy::default(), fingerprint: 1, by_response: Vec::new() },
+        )
+        .unwrap()
     }
 
     /// The decision, and whether a validation that ends in an error or in no answer is answered stale.
@@ -159,7 +165,12 @@ impl Engine {
             fields: &fields,
             has_content: case.second.has_content,
             partition: Partition::Common,
-            asker: Asker { directives: &directives, credentialed: credentials.any, now: time(case.now) },
+            asker: Asker {
+                directives: &directives,
+                credentialed: credentials.any,
+                now: time(case.now),
+                candidates: Candidates::NONE,
+            },
         };
         let decision = match lookup::decide(slot, &asked, &self.keyed, policy) {
             Decision::Validate(chosen, _) => {

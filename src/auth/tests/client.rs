@@ -58,6 +58,7 @@ pub(super) fn settings() -> Settings {
         routes: vec![],
         cache: Cache { memory_bytes: 0, max_object_bytes: 0, ..Cache::default() },
         policies: vec![],
+        response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         limits: Limits {
             header_bytes: 0,

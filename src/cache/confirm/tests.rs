@@ -2,6 +2,7 @@ use super::*;
 use crate::cache::rules::authorization::request_credentials;
 use crate::cache::tests::{ALICE, Lines, at, entry, fields, policy};
 use crate::config::settings::Policy;
+use crate::policy::Candidates;
 
 /// What a 304 with these fields, to a request with those, makes of the entry.
 fn word(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>) -> &'static str {
@@ -14,6 +15,7 @@ fn word(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>) -> &'static 
         credentials: request_credentials(&request, None, &policy.settings.credentials),
         consumed: &[],
         targets: &[],
+        candidates: Candidates::NONE,
         is_located: false,
         born: 0,
         request_time: at(1),

@@ -2,6 +2,7 @@ use super::*;
 use crate::cache::rules::freshness::LifetimeSource;
 use crate::cache::tests::{ALICE, DATE, Given, anonymous, at, credentialed, entry, fields, names, policy, secs};
 use crate::config::settings::Policy;
+use crate::policy::Candidates;
 
 #[test]
 fn n054_an_entry_remembers_whether_it_was_credentialed_and_why_it_may_be_shared() {
@@ -67,6 +68,7 @@ fn for_one(request: &[(&str, &str)], merged: &[(&str, &str)]) -> Head {
         credentials: RequestCredentials { any: request.contains_key("authorization"), in_query: false },
         consumed: &[],
         targets: &[],
+        candidates: Candidates::NONE,
         is_located: false,
         born: 0,
         request_time: at(100),

@@ -6,6 +6,7 @@ use crate::cache::rules::partition::Identity;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, permit, policy};
 use crate::config::settings::{Policy, PolicyAuthorization};
+use crate::policy::Candidates;
 
 struct Field {
     flights: Arc<Flights>,
@@ -173,7 +174,7 @@ fn n054_a_follower_takes_the_whole_reuse_decision() {
         (refusal, "", Policy::default(), Worth::Nothing),
     ] {
         let directives = RequestDirectives::parse(&cache_control(says));
-        let asker = Asker { directives: &directives, credentialed: true, now: at(1) };
+        let asker = Asker { directives: &directives, credentialed: true, now: at(1), candidates: Candidates::NONE };
         let partition = Partition::Common;
         let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
         let case = format!("{:?} {says:?}", head.directives);
@@ -194,7 +195,7 @@ fn d6_what_arrives_for_one_partition_answers_no_other() {
         (Partition::Credential(1), Worth::Nothing),
         (Partition::Common, Worth::Nothing),
     ] {
-        let asker = Asker { directives: &directives, credentialed: false, now: at(1) };
+        let asker = Asker { directives: &directives, credentialed: false, now: at(1), candidates: Candidates::NONE };
         let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
         assert_eq!(arriving.worth(&asked, &keyed, &policy(Policy::default())), expected, "{partition:?}");
     }

@@ -5,6 +5,7 @@ use crate::cache::tests::{
     ALICE, DATE, Given, Lines, Random, anonymous, at, credentialed, entry, fields, permit, policy, secs, stored_for,
 };
 use crate::config::settings::{AnonymousEntries, Policy};
+use crate::policy::Candidates;
 
 /// A slot whose variants were filled by these requests.
 fn slot(keyed: &Keyed, variants: Vec<(Head, Lines<'_>)>) -> Option<Slot> {
@@ -43,7 +44,7 @@ impl Case<'_> {
         let fields = fields(self.request);
         let directives = RequestDirectives::parse(&fields);
         let credentialed = fields.contains_key("authorization");
-        let asker = Asker { directives: &directives, credentialed, now: at(self.seconds) };
+        let asker = Asker { directives: &directives, credentialed, now: at(self.seconds), candidates: Candidates::NONE };
         let asked = Asked { method: &method, fields: &fields, has_content: self.has_content, partition: self.partition, asker };
         decide(slot, &asked, keyed, &policy(self.settings.clone()))
     }

@@ -19,7 +19,7 @@ use super::directives::{Qualified, RequestDirectives};
 use super::stale;
 use crate::cache::entry::Head;
 use crate::config::settings::{AnonymousEntries, PolicyAuthorization};
-use crate::policy::CompiledPolicy;
+use crate::policy::{Candidates, CompiledPolicy};
 
 /// What may be done with one stored response for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +71,20 @@ pub struct Asker<'a> {
     pub credentialed: bool,
     /// The time of the request.
     pub now: SystemTime,
+    /// Policies with conditions on the response that fit it.
+    pub candidates: Candidates,
 }
 
 /// May this stored response answer this request?
 ///
 /// Variant and method were matched before. Conditions stand in the order: may it be shown at all, must
-/// it be validated whatever its age, is it fresh, does the client accept it stale.
+/// it be validated whatever its age, is it fresh, does the client accept it stale. `policy` is the one that the request was
+/// let through under; what the stored response makes of it decides.
 ///
 /// Source: RFC 9111 section 4.
 #[must_use]
 pub fn decide(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy) -> Reuse {
+    let policy = policy.for_response(asker.candidates, stored.status, &stored.fields);
     if let Some(why) = forbidden(stored, asker, policy) {
         return Reuse::Never(why);
     }

@@ -85,6 +85,7 @@ pub fn speaks_of_resource(status: StatusCode) -> bool {
 /// Source: RFC 9111 section 4.2.4, RFC 5861 section 4.
 #[must_use]
 pub fn after_failure(stored: &Head, asker: &Asker<'_>, policy: &CompiledPolicy, failure: Failure) -> Option<WhyStale> {
+    let policy = policy.for_response(asker.candidates, stored.status, &stored.fields);
     if stored.directives.forbids_stale() || forbidden(stored, asker, policy).is_some() || wants_validation(stored, asker, policy)
     {
         return None;

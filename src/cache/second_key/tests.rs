@@ -5,6 +5,7 @@ use crate::cache::rules::authorization::permission;
 use crate::cache::rules::directives::{RequestDirectives, ResponseDirectives};
 use crate::cache::rules::storable::NotStored;
 use crate::cache::tests::{ALICE, Given, Lines, Random, at, cache_control, fields};
+use crate::policy::Candidates;
 use http::{HeaderMap, Method, StatusCode};
 
 /// What the second implementation says when it is given our canonical directives.
@@ -16,6 +17,7 @@ fn on_canonical(status: u16, lines: &HeaderMap) -> bool {
         credentials: crate::cache::rules::authorization::RequestCredentials { any: true, in_query: false },
         consumed: &[],
         targets: &[],
+        candidates: Candidates::NONE,
         is_located: false,
         born: 0,
         request_time: at(0),

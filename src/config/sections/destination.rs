@@ -55,7 +55,7 @@ pub(super) fn names(upstreams: &[Placed<Upstream>]) -> Vec<String> {
 }
 
 /// Every `[[route]]`, references resolved.
-pub(super) fn read_routes(root: &mut Section<'_>, upstreams: &[String], policies: &[String]) -> Vec<Route> {
+pub(super) fn read_routes(root: &mut Section<'_>, upstreams: &[String], policies: &(Vec<String>, &str)) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for section in root.sections("route") {
         let (source, at, name) = (section.source, section.at.clone(), section.path.clone());
@@ -69,12 +69,12 @@ pub(super) fn read_routes(root: &mut Section<'_>, upstreams: &[String], policies
     routes
 }
 
-fn read_route(mut section: Section<'_>, upstreams: &[String], policies: &[String]) -> Option<Route> {
+fn read_route(mut section: Section<'_>, upstreams: &[String], (policies, expected): &(Vec<String>, &str)) -> Option<Route> {
     let (mut host, mut path, mut policy) = (HostPattern::Any, PathPattern::Prefix("/".into()), None);
     section.set("host", &mut host, |v| v.host());
     section.set("path", &mut path, |v| v.path_pattern());
     let upstream = section.require("upstream", "\"api\"", |v| refer(v, "the name of an [[upstream]]", upstreams));
-    section.set_some("policy", &mut policy, |v| refer(v, "the name of a [[policy]]", policies));
+    section.set_some("policy", &mut policy, |v| refer(v, expected, policies));
     section.finish();
     upstream.map(|upstream| Route { host, path, upstream, policy })
 }

@@ -7,21 +7,24 @@
 //!
 //! none
 
+use super::response_policy;
 use crate::config::reader::Section;
 use crate::config::settings::{
-    AnonymousEntries, Cache, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie,
+    AnonymousEntries, Cache, Credentials, MediaPattern, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, ResponsePolicy,
+    SetCookie, StatusRange,
 };
+use crate::policy::Candidates;
 
-const AUTHORIZATION_WORDS: [(&str, PolicyAuthorization); 3] = [
+pub(super) const AUTHORIZATION_WORDS: [(&str, PolicyAuthorization); 3] = [
     ("standard", PolicyAuthorization::Standard),
     ("never", PolicyAuthorization::Never),
     ("always-validate", PolicyAuthorization::AlwaysValidate),
 ];
 const PARTITION_WORDS: [(&str, PartitionBy); 3] =
     [("none", PartitionBy::Nothing), ("credential", PartitionBy::Credential), ("principal", PartitionBy::Principal)];
-const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
+pub(super) const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
     [("reuse", AnonymousEntries::Reuse), ("validate", AnonymousEntries::Validate), ("bypass", AnonymousEntries::Bypass)];
-const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
+pub(super) const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
     [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("store", SetCookie::Store)];
 
 /// `[cache]`.
@@ -37,24 +40,42 @@ pub(super) fn read_cache(root: &mut Section<'_>) -> Cache {
     cache
 }
 
-/// The policies in the order they are tried: as written, `default` last, built in when not written.
-pub(super) fn read_policies(root: &mut Section<'_>) -> Vec<Policy> {
-    let mut policies: Vec<Policy> = Vec::new();
+/// The policies in the order they are tried: as written, `default` last, built in when not written; and those with
+/// conditions on the response, as written.
+pub(super) fn read_policies(root: &mut Section<'_>) -> (Vec<Policy>, Vec<ResponsePolicy>) {
+    let (mut policies, mut of_responses): (Vec<Policy>, Vec<ResponsePolicy>) = Default::default();
     let mut fallback = None;
+    let mut taken: Vec<String> = Vec::new();
     for section in root.sections("policy") {
         let (source, at, path) = (section.source, section.position("name"), section.path_of("name"));
-        let Some(policy) = read_policy(section) else { continue };
-        let is_taken = |other: &Policy| other.name == policy.name;
-        if policies.iter().chain(&fallback).any(is_taken) {
-            source.note(&at, format!("{path}: expected a name of its own, found \"{}\" again", policy.name));
-        } else if policy.name == Policy::DEFAULT_NAME {
+        let mut is_taken = |name: &str| {
+            let is_taken = taken.iter().any(|other| other == name);
+            if is_taken {
+                source.note(&at, format!("{path}: expected a name of its own, found \"{name}\" again"));
+            }
+            taken.push(name.to_owned());
+            is_taken
+        };
+        if response_policy::is_of_responses(&section) {
+            let at = section.at.clone();
+            of_responses.extend(response_policy::read(section).filter(|policy| !is_taken(&policy.name)));
+            if of_responses.len() == Candidates::MOST + 1 {
+                source.note(
+                    &at,
+                    format!("policy: expected at most {} with content_types or statuses, found more", Candidates::MOST),
+                );
+            }
+            continue;
+        }
+        let Some(policy) = read_policy(section).filter(|policy| !is_taken(&policy.name)) else { continue };
+        if policy.name == Policy::DEFAULT_NAME {
             fallback = Some(policy);
         } else {
             policies.push(policy);
         }
     }
     policies.push(fallback.unwrap_or_default());
-    policies
+    (policies, of_responses)
 }
 
 fn read_policy(mut section: Section<'_>) -> Option<Policy> {
@@ -71,7 +92,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
     section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());
     read_lifetimes(&mut section, &mut policy);
-    read_match(&mut section, name.as_deref(), &mut policy.matches);
+    let _: Conditions = read_match(&mut section, name.as_deref(), &mut policy.matches);
     read_credentials(&mut section, &mut policy.credentials);
     refuse_later_keys(&mut section);
     section.finish();
@@ -95,9 +116,14 @@ fn read_lifetimes(section: &mut Section<'_>, policy: &mut Policy) {
     }
 }
 
-fn read_match(section: &mut Section<'_>, name: Option<&str>, matches: &mut PolicyMatch) {
+/// Conditions on the response.
+pub(super) type Conditions = (Vec<MediaPattern>, Vec<StatusRange>);
+
+/// Reads conditions on the request into `matches`, and returns those on the response.
+pub(super) fn read_match(section: &mut Section<'_>, name: Option<&str>, matches: &mut PolicyMatch) -> Conditions {
+    let (mut content_types, mut statuses) = Conditions::default();
     let at = section.position("match");
-    let Some(mut table) = section.section("match") else { return };
+    let Some(mut table) = section.section("match") else { return (content_types, statuses) };
     if name == Some(Policy::DEFAULT_NAME) {
         let message =
             format!("{}: expected no match on the policy \"default\", which applies to the rest, found one", table.path);
@@ -106,9 +132,10 @@ fn read_match(section: &mut Section<'_>, name: Option<&str>, matches: &mut Polic
     table.set_list("hosts", &mut matches.hosts, |v| v.host());
     table.set_list("paths", &mut matches.paths, |v| v.path_pattern());
     table.set_list("methods", &mut matches.methods, |v| v.method());
-    table.refuse("content_types");
-    table.refuse("statuses");
+    table.set_list("content_types", &mut content_types, |v| v.media_type());
+    table.set_list("statuses", &mut statuses, |v| v.statuses());
     table.finish();
+    (content_types, statuses)
 }
 
 fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
@@ -124,7 +151,12 @@ fn refuse_later_keys(section: &mut Section<'_>) {
     section.refuse_unless("query", "\"all\"");
 }
 
-/// The names that routes may refer to, in the order of the policies.
-pub(super) fn names(policies: &[Policy]) -> Vec<String> {
-    policies.iter().map(|policy| policy.name.clone()).collect()
+/// The names that routes may refer to, in the order of the policies, and what is expected of one.
+pub(super) fn names(policies: &[Policy], of_responses: &[ResponsePolicy]) -> (Vec<String>, &'static str) {
+    let expected = if of_responses.is_empty() {
+        "the name of a [[policy]]"
+    } else {
+        "the name of a [[policy]] without content_types and statuses"
+    };
+    (policies.iter().map(|policy| policy.name.clone()).collect(), expected)
 }

@@ -16,6 +16,7 @@ mod listener;
 mod operation;
 mod pattern;
 mod policy;
+mod response_policy;
 
 pub use access::AccessRule;
 pub use auth::{Auth, AuthScheme, Basic, BuiltinUser, Digest, DigestAlgorithm};
@@ -24,6 +25,7 @@ pub use listener::{Admin, Listener, ListenerAuth, Mode, Tls};
 pub use operation::{AccessLogTarget, Limits, Log};
 pub use pattern::{HostPattern, PathPattern};
 pub use policy::{AnonymousEntries, Cache, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
+pub use response_policy::{Changes, MediaPattern, ResponsePolicy, StatusRange};
 
 /// The whole configuration in force.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Settings {
     pub cache: Cache,
     /// Cache policies; always contains one named `default`, last.
     pub policies: Vec<Policy>,
+    /// Policies with conditions on the response, in the order they are tried; no route names them.
+    pub response_policies: Vec<ResponsePolicy>,
     /// Log format and destination.
     pub log: Log,
     /// Every finite bound.
@@ -65,6 +69,7 @@ impl Default for Settings {
             routes: Vec::new(),
             cache: Cache::default(),
             policies: vec![Policy::default()],
+            response_policies: Vec::new(),
             log: Log::default(),
             limits: Limits::default(),
         }

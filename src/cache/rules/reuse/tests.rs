@@ -1,11 +1,16 @@
 use super::*;
 use crate::cache::tests::{ALICE, Given, Lines, Random, anonymous, at, cache_control, credentialed, entry, policy, secs};
 use crate::config::settings::Policy;
+use crate::policy::Candidates;
 
 /// What becomes of an entry so many seconds after receipt.
 fn decide_at(stored: &Head, asked: &str, is_credentialed: bool, seconds: u64, settings: Policy) -> Reuse {
     let directives = RequestDirectives::parse(&cache_control(asked));
-    decide(stored, &Asker { directives: &directives, credentialed: is_credentialed, now: at(seconds) }, &policy(settings))
+    decide(
+        stored,
+        &Asker { directives: &directives, credentialed: is_credentialed, now: at(seconds), candidates: Candidates::NONE },
+        &policy(settings),
+    )
 }
 
 fn plain(stored: &Head, asked: &str, seconds: u64) -> Reuse {
@@ -161,7 +166,7 @@ fn t16_a_fresh_must_revalidate_entry_is_not_validated() {
 #[test]
 fn n065_no_age_no_reuse() {
     let directives = RequestDirectives::default();
-    let asker = Asker { directives: &directives, credentialed: false, now: at(0) - secs(60) };
+    let asker = Asker { directives: &directives, credentialed: false, now: at(0) - secs(60), candidates: Candidates::NONE };
     assert_eq!(decide(&anonymous("max-age=60"), &asker, &policy(Policy::default())), Reuse::Validate(WhyValidate::Clock));
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::tests::{anonymous, at, cache_control, credentialed, fields, policy, secs};
 use crate::config::settings::Policy;
+use crate::policy::Candidates;
 
 /// What a failure so many seconds after receipt is answered with.
 fn after(stored: &Head, asked: &str, seconds: u64, failure: Failure) -> Option<WhyStale> {
@@ -16,7 +17,7 @@ fn by_policy(
     settings: Policy,
 ) -> Option<WhyStale> {
     let directives = RequestDirectives::parse(&cache_control(asked));
-    let asker = Asker { directives: &directives, credentialed, now: at(seconds) };
+    let asker = Asker { directives: &directives, credentialed, now: at(seconds), candidates: Candidates::NONE };
     after_failure(stored, &asker, &policy(settings), failure)
 }
 
@@ -107,7 +108,7 @@ fn n078_a_request_that_asks_for_validation_gets_no_less() {
 #[test]
 fn n065_no_age_no_stale_answer() {
     let directives = RequestDirectives::default();
-    let asker = Asker { directives: &directives, credentialed: false, now: at(0) - secs(60) };
+    let asker = Asker { directives: &directives, credentialed: false, now: at(0) - secs(60), candidates: Candidates::NONE };
     let head = anonymous("max-age=60, stale-if-error=9000");
     assert_eq!(after_failure(&head, &asker, &policy(Policy::default()), NoAnswer), None);
 }
@@ -134,7 +135,7 @@ fn t51_permission_is_asked_before_stale_is_given() {
 
 fn serves(stored: &Head, asked: &str, seconds: u64, settings: Policy) -> bool {
     let directives = RequestDirectives::parse(&cache_control(asked));
-    let asker = Asker { directives: &directives, credentialed: false, now: at(seconds) };
+    let asker = Asker { directives: &directives, credentialed: false, now: at(seconds), candidates: Candidates::NONE };
     answers_while_revalidating(stored, &asker, &policy(settings))
 }
 

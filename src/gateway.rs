@@ -17,6 +17,7 @@ mod fill;
 mod freshening;
 mod inspect;
 mod selection;
+mod shadowing;
 mod stale;
 mod tunnel;
 mod validation;
@@ -49,6 +50,7 @@ use crate::keyed::Keyed;
 use crate::policy::{Candidates, CompiledPolicy, Policies, Routes, Selected};
 use crate::reply::{self, CacheStatus, Shown};
 use crate::server::Connection;
+use crate::shadow::Shadow;
 use crate::target::{self, Arrival, Target};
 use crate::upstream::{Destination, Upstreams};
 use boarding::Boarded;
@@ -74,6 +76,8 @@ pub struct Gateway {
     /// Bytes of transfers that are kept for the store but not stored yet.
     in_flight_bytes: Arc<AtomicU64>,
     open_tunnels: Arc<AtomicUsize>,
+    /// Other policies that are evaluated beside these.
+    shadow: Option<Shadow>,
     /// Requests of the gateway's own that may run in the background at one time.
     background: Arc<Semaphore>,
 }
@@ -132,22 +136,35 @@ impl Gateway {
         exchange.note_policy(&permit, &way);
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
-        let decision = match self.look_up(exchange, &key, &way) {
-            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, (&permit, &way), &chosen)),
-            decision => match self.board(exchange, &key, &way, decision).await {
+        let answer = self.through_cache(exchange, &permit, &way, &key).await;
+        self.cast_shadow(exchange, &permit, &way);
+        answer
+    }
+
+    /// From look-up to the answer of store or origin.
+    async fn through_cache(
+        &self,
+        exchange: &mut Exchange<'_>,
+        permit: &Permit,
+        way: &Way,
+        key: &CacheKey<'_>,
+    ) -> Result<Response<Body>, Error> {
+        let decision = match self.look_up(exchange, key, way) {
+            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, (permit, way), &chosen)),
+            decision => match self.board(exchange, key, way, decision).await {
                 Boarded::Answered(response) => return Ok(*response),
                 Boarded::Goes(decision) => decision,
             },
         };
         match decision {
-            Decision::Serve(chosen) => Ok(self.serve_stored(exchange, (&permit, &way), &chosen)),
+            Decision::Serve(chosen) => Ok(self.serve_stored(exchange, (permit, way), &chosen)),
             Decision::ServeAndValidate(chosen) => {
-                exchange.validate_behind(&permit, &chosen);
-                Ok(self.serve_stored(exchange, (&permit, &way), &chosen))
+                exchange.validate_behind(permit, &chosen);
+                Ok(self.serve_stored(exchange, (permit, way), &chosen))
             }
-            Decision::Validate(chosen, why) => self.validate(exchange, &permit, &way, (chosen, why)).await,
-            Decision::Offer(offered) => self.select_by_tag(exchange, &permit, &way, offered).await,
-            Decision::Forward(reason) => self.forward(exchange, &permit, &way, reason).await,
+            Decision::Validate(chosen, why) => self.validate(exchange, permit, way, (chosen, why)).await,
+            Decision::Offer(offered) => self.select_by_tag(exchange, permit, way, offered).await,
+            Decision::Forward(reason) => self.forward(exchange, permit, way, reason).await,
             Decision::Refuse => {
                 exchange.note_cache(CacheResult::Miss, "only-if-cached");
                 Err(Denied::OnlyIfCached.into())
@@ -259,6 +276,7 @@ impl Gateway {
         let status = CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some(word), ..CacheStatus::default() };
         let result = if chosen.stale.is_some() { CacheResult::Stale } else { CacheResult::Hit };
         exchange.note_cache(result, word);
+        exchange.note_shown(&chosen.head);
         let via = self.pseudonym.via(http::Version::HTTP_11);
         reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status)
     }

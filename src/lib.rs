@@ -49,6 +49,7 @@ pub mod metrics;
 pub mod policy;
 pub mod reply;
 pub mod server;
+pub mod shadow;
 pub mod simulate;
 pub mod target;
 pub mod trace;

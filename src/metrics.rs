@@ -11,6 +11,7 @@ mod decisions;
 mod exposition;
 mod families;
 mod handles;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,7 @@ pub struct Metrics {
     waiting: Gauge,
     access_denied: ByName,
     evictions: ByName,
+    shadow: ByName,
     cache_bytes: Gauge,
     cache_entries: Gauge,
     tunnels: Gauge,
@@ -335,6 +337,7 @@ impl Metrics {
             waiting: metrics::gauge!(families::FLIGHT_WAITING),
             access_denied: ByName::default(),
             evictions: ByName::default(),
+            shadow: ByName::default(),
             cache_bytes: metrics::gauge!(families::CACHE_BYTES, "tier" => TIER),
             cache_entries: metrics::gauge!(families::CACHE_ENTRIES, "tier" => TIER),
             tunnels: metrics::gauge!(families::TUNNELS),

@@ -589,6 +589,8 @@ fn no_mutation_of_a_configuration_panics() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/reference.toml")).unwrap();
     let plain: String = text.lines().map(|line| line.split("  #").next().unwrap().trim_end().to_owned() + "\n").collect();
     let folder = folder(&["users.htpasswd", "users.htdigest", "server.pem", "server.key", "admin.token", "roots.pem"]);
+    let candidate = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n";
+    fs::write(folder.path().join("candidate.toml"), candidate).unwrap();
     let seed = 0x5eed_0001;
     let mut random = Random(seed);
     let (mut good, mut bad) = (0, 0);

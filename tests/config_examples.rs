@@ -15,7 +15,7 @@ const DIGESTS: &str = "alice:office:0123456789abcdef0123456789abcdef0123456789ab
                        alice:vouchsafe:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
 
 /// The files that examples refer to, with content that their readers accept.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("users.htpasswd", "alice:$2y$04$OU8rmx6CSQT1P1z2v0XcVu0VSgtbSFyZLZOhW/nLsmvAF7cRlfLqm\n"),
     ("users.htdigest", DIGESTS),
     ("admin.token", "a-token-of-the-operator\n"),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 11] = [
     ("api.key", ""),
     ("internal-ca.pem", ""),
     ("roots.pem", ""),
+    ("candidate.toml", "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n"),
 ];
 
 fn examples() -> Vec<PathBuf> {
@@ -120,6 +121,7 @@ fn the_reference_shows_every_key() {
         ("[[policy]]", ""),
         ("[log]", ""),
         ("[limits]", ""),
+        ("[shadow]", ""),
     ];
     let mut seen = 0;
     for (head, line) in sections {

@@ -52,12 +52,17 @@ fn the_first_command_runs_the_gateway_and_the_second_the_tests() {
 const DIGESTS: &str = "alice:office:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
 const PASSWORDS: &str = "alice:$2y$04$OU8rmx6CSQT1P1z2v0XcVu0VSgtbSFyZLZOhW/nLsmvAF7cRlfLqm\n";
 
+/// What the README's [shadow] names.
+const CANDIDATE: &str = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n";
+
 #[test]
 fn every_configuration_passes_the_check() {
     let configurations = blocks(&readme(), "toml");
     for text in &configurations {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        for (name, content) in [("users.htpasswd", PASSWORDS), ("users.htdigest", DIGESTS), ("gateway.toml", text)] {
+        for (name, content) in
+            [("users.htpasswd", PASSWORDS), ("users.htdigest", DIGESTS), ("candidate.toml", CANDIDATE), ("gateway.toml", text)]
+        {
             let path = folder.path().join(name);
             fs::write(&path, content).expect("a writable directory");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file of our own");

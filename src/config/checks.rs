@@ -18,7 +18,7 @@ use crate::target::Host;
 
 /// Checks the draft and makes it the settings; mistakes are recorded in the source.
 pub(super) fn complete(source: &Source<'_>, draft: Draft) -> Settings {
-    let Draft { mut settings, listeners, upstreams, routes, sound } = draft;
+    let Draft { mut settings, listeners, upstreams, routes, sound, candidate: _ } = draft;
     check_apart(source, &listeners, settings.admin.as_ref().map(|admin| admin.address));
     for listener in &listeners {
         if sound.auth {

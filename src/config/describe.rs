@@ -177,6 +177,15 @@ fn describe_cache(page: &mut Page, settings: &Settings) {
     let (memory, largest) = (show_size(cache.memory_bytes), show_size(cache.max_object_bytes));
     let wait = if cache.collapse_wait.is_zero() { "none".to_owned() } else { show_duration(cache.collapse_wait) };
     page.line(&format!("memory {memory}, largest body {largest}, wait for equal requests {wait}"));
+    describe_policies(page, settings);
+    if let Some(shadow) = &settings.shadow {
+        page.head("shadow, evaluated without acting");
+        page.line(&format!("policies and routes of {}", shadow.file.display()));
+        describe_policies(page, &shadow.settings);
+    }
+}
+
+fn describe_policies(page: &mut Page, settings: &Settings) {
     for policy in &settings.policies {
         let PolicyMatch { hosts, paths, methods } = &policy.matches;
         let conditions = [condition("hosts", hosts), condition("paths", paths), condition("methods", methods)];

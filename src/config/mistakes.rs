@@ -16,6 +16,8 @@ use std::path::Path;
 pub struct ConfigErrors {
     file: String,
     mistakes: Vec<Mistake>,
+    /// Those of a file that this one names.
+    others: Option<Box<ConfigErrors>>,
 }
 
 /// One mistake; lines and columns count from 1, columns in characters.
@@ -29,19 +31,32 @@ struct Mistake {
 impl ConfigErrors {
     /// A mistake about the file as a whole.
     pub(super) fn about_file(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), mistakes: vec![Mistake { line: 0, column: 0, message: one_line(message) }] }
+        Self { file: file.to_owned(), mistakes: vec![Mistake { line: 0, column: 0, message: one_line(message) }], others: None }
+    }
+
+    /// What two files came to, the first of which names the second.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of both.
+    pub(super) fn both(first: Result<(), Self>, second: Result<(), Self>) -> Result<(), Self> {
+        match (first, second) {
+            (Err(first), Err(second)) => Err(Self { others: Some(Box::new(second)), ..first }),
+            (Ok(()), second) => second,
+            (first, Ok(())) => first,
+        }
     }
 
     /// How many mistakes there are; never 0.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.mistakes.len()
+        self.mistakes.len() + self.others.as_ref().map_or(0, |others| others.len())
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.mistakes.is_empty()
+        self.len() == 0
     }
 }
 
@@ -54,7 +69,7 @@ impl fmt::Display for ConfigErrors {
                 line => write!(f, "{end}{}:{line}:{}: {}", self.file, mistake.column, mistake.message)?,
             }
         }
-        Ok(())
+        self.others.as_ref().map_or(Ok(()), |others| write!(f, "\n{others}"))
     }
 }
 
@@ -126,7 +141,7 @@ impl<'a> Source<'a> {
         }
         mistakes.sort();
         mistakes.dedup();
-        Err(ConfigErrors { file: file.to_owned(), mistakes })
+        Err(ConfigErrors { file: file.to_owned(), mistakes, others: None })
     }
 
     /// Line and column, both from 1, of a byte offset.

@@ -23,7 +23,7 @@ use toml::de::DeTable;
 
 use self::mistakes::Source;
 use self::reader::Section;
-use self::settings::{BuiltinUser, Settings};
+use self::settings::{BuiltinUser, Settings, Shadow};
 
 pub use self::describe::describe;
 pub use self::mistakes::ConfigErrors;
@@ -39,6 +39,10 @@ const BUILTIN_USER: &str = "guest";
 ///
 /// Every mistake in it, or why it cannot be read.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
+    load_as(path, Role::InForce(None))
+}
+
+fn load_as(path: &Path, role: Role) -> Result<Settings, ConfigErrors> {
     let file_name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let found = match error.kind() {
@@ -49,7 +53,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
     })?;
     // Absolute, so that a later change of the working directory (or a reload) means the same files.
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    parse(&text, &file_name, absolute.parent().unwrap_or(Path::new("/")))
+    read(&text, &file_name, absolute.parent().unwrap_or(Path::new("/")), role)
 }
 
 /// Reads a configuration text; `file_name` is for messages, relative paths start at `base_dir`.
@@ -58,7 +62,15 @@ pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
 ///
 /// Every mistake in it, in the order of the text.
 pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Settings, ConfigErrors> {
-    read(text, file_name, base_dir, None)
+    read(text, file_name, base_dir, Role::InForce(None))
+}
+
+/// What a text is read as.
+enum Role {
+    /// The configuration in force; without a file it has a user of its own.
+    InForce(Option<BuiltinUser>),
+    /// One whose policies are evaluated beside it; whatever shadow it has itself, nobody looks at.
+    Candidate,
 }
 
 /// The configuration of a gateway that was given none: a forward proxy on loopback whose one user
@@ -66,21 +78,33 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Settings, C
 #[must_use]
 pub fn embedded_default(password: String) -> Settings {
     let user = BuiltinUser { name: BUILTIN_USER.to_owned(), password };
-    let read = read(EMBEDDED_DEFAULT, "default.toml", Path::new("/"), Some(user));
+    let read = read(EMBEDDED_DEFAULT, "default.toml", Path::new("/"), Role::InForce(Some(user)));
     #[expect(clippy::expect_used, reason = "the text is part of the program")]
     // invariant: the embedded text has no mistake, as a test shows
     read.expect("the embedded default is valid")
 }
 
-fn read(text: &str, file_name: &str, base_dir: &Path, user: Option<BuiltinUser>) -> Result<Settings, ConfigErrors> {
+fn read(text: &str, file_name: &str, base_dir: &Path, role: Role) -> Result<Settings, ConfigErrors> {
     let mut source = Source::new(text, base_dir);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         source.note_syntax(error);
     }
-    let settings = {
-        let draft = sections::read(Section::root(&source, &document), user);
-        checks::complete(&source, draft)
+    let (user, has_shadow) = match role {
+        Role::InForce(user) => (user, true),
+        Role::Candidate => (None, false),
     };
-    source.finish(file_name).map(|()| settings)
+    let mut draft = sections::read(Section::root(&source, &document), user);
+    let candidate = draft.candidate.take().filter(|_| has_shadow);
+    let mut settings = checks::complete(&source, draft);
+    let shadow = candidate.map(|file| shadow(&file)).transpose();
+    let (shadow, told) = shadow.map_or_else(|mistakes| (None, Err(mistakes)), |shadow| (shadow, Ok(())));
+    settings.shadow = shadow;
+    ConfigErrors::both(source.finish(file_name), told).map(|()| settings)
+}
+
+/// The candidate that `[shadow]` names.
+fn shadow(file: &Path) -> Result<Shadow, ConfigErrors> {
+    let settings = Box::new(load_as(file, Role::Candidate)?);
+    Ok(Shadow { file: file.to_owned(), settings })
 }

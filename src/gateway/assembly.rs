@@ -17,6 +17,7 @@ use crate::config::settings::{Listener, ListenerAuth, Settings};
 use crate::hop::{Pseudonym, consumed_fields};
 use crate::keyed::Keyed;
 use crate::policy::{Policies, Routes};
+use crate::shadow::{self, Shadow};
 use crate::upstream::Upstreams;
 
 /// What outlives a reload of the configuration.
@@ -29,6 +30,8 @@ struct Lasting {
     clock: Clock,
     keyed: Keyed,
     pseudonym: Pseudonym,
+    /// What the policies that are only evaluated would have stored.
+    shadowed: Option<shadow::Store>,
 }
 
 impl Gateway {
@@ -50,6 +53,7 @@ impl Gateway {
             clock,
             keyed,
             pseudonym,
+            shadowed: None,
         };
         Self::assemble(settings, lasting, &[], observer, own)
     }
@@ -70,6 +74,7 @@ impl Gateway {
             clock: self.clock.clone(),
             keyed: self.keyed,
             pseudonym: self.pseudonym.clone(),
+            shadowed: self.shadow.as_ref().map(Shadow::store),
         };
         Self::assemble(settings, lasting, &self.authenticators, observer, own)
     }
@@ -84,13 +89,14 @@ impl Gateway {
         let access = Arc::new(Access::new(&settings, own));
         let metrics = Arc::clone(observer.metrics());
         let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
-        let Lasting { memory, flights, in_flight_bytes, open_tunnels, background, clock, keyed, pseudonym } = lasting;
+        let Lasting { memory, flights, in_flight_bytes, open_tunnels, background, clock, keyed, pseudonym, shadowed } = lasting;
         Ok(Arc::new(Self {
             authenticators: Authenticator::after(before, &settings, keyed, Some(&metrics))?,
             policies: Policies::new(&settings),
             routes: Routes::new(&settings),
             upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,
             consumed: settings.listeners.iter().map(consumes).collect(),
+            shadow: Shadow::of(&settings, shadowed),
             memory,
             flights,
             in_flight_bytes,

@@ -283,6 +283,7 @@ impl Gateway {
     fn share_confirmed(&self, exchange: &mut Exchange<'_>, confirmation: &Confirmation) -> Response<Body> {
         let Confirmation { chosen, detail, is_aged, response_time } = confirmation;
         exchange.note_cache(CacheResult::Validated, detail);
+        exchange.note_shown(&chosen.head);
         let status = CacheStatus {
             fwd: Some(ForwardReason::Stale),
             ttl: reply::ttl(&chosen.head, *response_time),

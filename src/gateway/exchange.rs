@@ -32,6 +32,7 @@ use crate::hop::is_connection_scheme;
 use crate::policy::{Candidates, CompiledPolicy};
 use crate::reply::{self, CacheStatus};
 use crate::server::Connection;
+use crate::shadow::Witness;
 use crate::target::Target;
 use crate::trace::TraceContext;
 
@@ -74,6 +75,8 @@ pub(super) struct Exchange<'g> {
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Record,
+    /// What the shadow has to know, where there is one.
+    pub(super) witness: Option<Box<Witness>>,
     /// A validation in the background: nobody waits for the answer.
     pub(super) turn: Option<Arc<Turn>>,
 }
@@ -126,6 +129,7 @@ impl<'g> Exchange<'g> {
             has_waited: false,
             behind_cache: None,
             record,
+            witness: gateway.shadow.as_ref().map(|_| Box::default()),
             turn: None,
         }
     }
@@ -206,15 +210,19 @@ impl<'g> Exchange<'g> {
     }
 
     fn credential_class(&self, permit: &Permit, policy: &CompiledPolicy) -> u128 {
-        let keyed = &self.gateway.keyed;
+        self.bound_class().unwrap_or_else(|| {
+            let query = permit.target().query().filter(|_| self.credentials.in_query);
+            credential_class(&self.gateway.keyed, &self.fields, query, &policy.settings.credentials)
+        })
+    }
+
+    /// The class of this request alone, where the origin knows who asks from the connection.
+    ///
+    /// Source: RFC 4559 section 6.
+    pub(super) fn bound_class(&self) -> Option<u128> {
         let is_bound =
             self.connection.pins.is_used() || self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme);
-        if is_bound {
-            class_of_one(keyed, self.record.id)
-        } else {
-            let query = permit.target().query().filter(|_| self.credentials.in_query);
-            credential_class(keyed, &self.fields, query, &policy.settings.credentials)
-        }
+        is_bound.then(|| class_of_one(&self.gateway.keyed, self.record.id))
     }
 
     pub(super) fn note_cache(&mut self, result: CacheResult, word: &'static str) {

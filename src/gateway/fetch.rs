@@ -140,6 +140,8 @@ impl Gateway {
         let verdict = verdict.and_then(|admitted| self.admit_size(&body).map(|()| admitted));
         let decided_by = way.policy.for_response(exchange.candidates, parts.status, &parts.headers);
         self.count_authorization(exchange, decided_by, &verdict);
+        let times = (arrived.request_time, arrived.response_time);
+        exchange.note_answered((parts.status, &parts.headers), (times, epoch), &body, &verdict);
         let collapsed = exchange.has_waited.then_some(false);
         let mut status = CacheStatus { fwd: Some(reason), collapsed, ..CacheStatus::default() };
         let body = match verdict {

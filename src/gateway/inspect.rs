@@ -37,6 +37,9 @@ pub struct Health {
     pub servers: Vec<ServerHealth>,
     /// The last refusals, newest first.
     pub refusals: Vec<Refusal>,
+    /// The file whose policies are evaluated beside these without acting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
 }
 
 /// One server of an upstream.
@@ -87,6 +90,7 @@ impl Gateway {
             memory_bytes: self.settings.cache.memory_bytes,
             servers: self.upstreams.standings(&self.settings, Clock::instant()),
             refusals: self.observer.recent().all(),
+            shadow: self.shadow.as_ref().map(|shadow| shadow.file().display().to_string()),
         }
     }
 }

@@ -71,13 +71,15 @@ pub(super) const CONNECTIONS_REFUSED: &str = "vouchsafe_connections_refused_tota
 pub(super) const TUNNELS: &str = "vouchsafe_tunnels";
 pub(super) const TUNNEL_BYTES: &str = "vouchsafe_tunnel_bytes_total";
 pub(super) const ACCESS_LOG_DROPPED: &str = "vouchsafe_access_log_dropped_total";
+pub(super) const SHADOW_DECISIONS: &str = "vouchsafe_shadow_decisions_total";
+pub(super) const SHADOW_STORED: &str = "vouchsafe_shadow_stored_total";
 pub(super) const CONFIG_RELOADS: &str = "vouchsafe_config_reloads_total";
 pub(super) const CONFIG_RELOAD_SUCCESS: &str = "vouchsafe_config_last_reload_successful";
 pub(super) const CONFIG_TIME: &str = "vouchsafe_config_timestamp_seconds";
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 30] = [
+pub(super) const FAMILIES: [Family; 32] = [
     counter(REQUESTS, &["listener", "method", "code"], "Exchanges with clients, by listener, method and status code."),
     histogram(
         REQUEST_DURATION,
@@ -128,6 +130,16 @@ pub(super) const FAMILIES: [Family; 30] = [
     gauge(TUNNELS, &[], "Open CONNECT tunnels."),
     counter(TUNNEL_BYTES, &["direction"], "Bytes that passed through tunnels, by direction."),
     counter(ACCESS_LOG_DROPPED, &[], "Access log lines dropped because the log's destination was too slow or refused them."),
+    counter(
+        SHADOW_DECISIONS,
+        &["active", "shadow"],
+        "Requests that came to the cache, by what was done and by what the shadow's policies would have done.",
+    ),
+    counter(
+        SHADOW_STORED,
+        &["active", "shadow", "lifetime"],
+        "Origins' answers, by the word for or against storing them here and under the shadow's policies, whose lifetime is shorter, the same or longer.",
+    ),
     counter(CONFIG_RELOADS, &["outcome"], "Reloads of the configuration, by outcome."),
     gauge(CONFIG_RELOAD_SUCCESS, &[], "1 if the last reload was applied or there was none, 0 if it was refused."),
     gauge(CONFIG_TIME, &[], "When the configuration in force was read, seconds since 1970."),

@@ -27,6 +27,7 @@ pub(crate) fn settings() -> Settings {
         policies: Vec::new(),
         response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
+        shadow: None,
         limits: limits(),
     }
 }

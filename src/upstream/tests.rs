@@ -51,6 +51,7 @@ pub(super) fn settings() -> Settings {
         policies: Vec::new(),
         response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
+        shadow: None,
         limits: Limits {
             header_bytes: 32 * 1024,
             header_fields: 100,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use vouchsafe::clock::Clock;
 
@@ -11,6 +12,8 @@ use crate::support::{Answer, Client, Gate, Gateway, Origin, Reply, SeenRequest, 
 
 pub struct Traffic {
     gateway: Gateway,
+    /// Where the shadow's candidate is.
+    _folder: TempDir,
     origin: Origin,
     /// Nobody listens there.
     absent: Origin,
@@ -39,6 +42,10 @@ impl Held {
 
 const RULES: &str =
     "[[access]]\nname = \"no-deletes\"\nallow = false\nmethods = [\"DELETE\"]\n[[access]]\nname = \"rest\"\nallow = true\n";
+
+/// Under which less is answered from the store, and what is longer than a second is validated.
+const CANDIDATE: &str = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n\
+                         [[policy]]\nname = \"default\"\nmax_ttl = \"1s\"\n";
 
 /// One answer for each decision that the cache can come to.
 fn answer(request: &SeenRequest, gates: &[Gate; 3]) -> Reply {
@@ -72,9 +79,12 @@ impl Traffic {
         absent.stop().await;
         let builder = Gateway::forward(&clock).origin(&origin).port(absent.address().port());
         let builder = builder.set("cache", "memory = \"1MiB\"").set("cache", "collapse_wait = \"60s\"");
-        let gateway = builder.policy("canary = 1.0").append(RULES).start().await;
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(folder.path().join("candidate.toml"), CANDIDATE).expect("a writable directory");
+        let shadow = format!("[shadow]\nconfig = \"{}\"\n", folder.path().join("candidate.toml").display());
+        let gateway = builder.policy("canary = 1.0").append(RULES).append(&shadow).start().await;
         let tunnel = gateway.client("bob").connect(&origin.address().to_string()).await.expect("a tunnel");
-        Self { gateway, origin, absent, clock, gates, _tunnel: tunnel }
+        Self { gateway, origin, absent, clock, gates, _folder: folder, _tunnel: tunnel }
     }
 
     pub fn admin_address(&self) -> SocketAddr {

@@ -60,6 +60,7 @@ pub(super) fn settings() -> Settings {
         policies: vec![],
         response_policies: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
+        shadow: None,
         limits: Limits {
             header_bytes: 0,
             header_fields: 0,

@@ -14,6 +14,7 @@ mod policy;
 mod response_policy;
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::reader::Section;
 use super::settings::{BuiltinUser, Listener, Route, Settings, Upstream};
@@ -45,6 +46,8 @@ pub(super) struct Draft {
     pub(super) upstreams: Vec<Placed<Upstream>>,
     /// Without their places, which no check asks for.
     pub(super) routes: Vec<Route>,
+    /// The file of the candidate that `[shadow]` names.
+    pub(super) candidate: Option<PathBuf>,
     /// Which sections may be drawn conclusions from.
     pub(super) sound: Sound,
 }
@@ -76,6 +79,7 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
     let sound = Sound { auth: after_auth == start, access: after_access == after_auth, routes: source.count() == before_routes };
     let cache = policy::read_cache(&mut root);
     let (log, limits) = (operation::read_log(&mut root), operation::read_limits(&mut root));
+    let candidate = operation::read_shadow(&mut root);
     root.finish();
     let settings = Settings {
         listeners: Vec::new(),
@@ -90,6 +94,7 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
         response_policies,
         log,
         limits,
+        shadow: None,
     };
-    Draft { settings, listeners, upstreams, routes, sound }
+    Draft { settings, listeners, upstreams, routes, candidate, sound }
 }

@@ -1,10 +1,12 @@
-//! `[log]` and `[limits]`.
+//! `[log]`, `[limits]` and `[shadow]`.
 //!
 //! RFC 9110 section 17.5 (bounded lengths), RFC 9112 section 9.5 (bounded times).
 //!
 //! # Deviations
 //!
 //! none
+
+use std::path::PathBuf;
 
 use crate::config::mistakes::did_you_mean;
 use crate::config::reader::Section;
@@ -39,6 +41,14 @@ fn read_target(value: &Value<'_>) -> Option<AccessLogTarget> {
         return Some(AccessLogTarget::File(path));
     }
     value.complain(&format!("expected a file in a directory that exists, found {}", path.display()))
+}
+
+/// `[shadow]`: the file of the candidate.
+pub(super) fn read_shadow(root: &mut Section<'_>) -> Option<PathBuf> {
+    let mut section = root.section("shadow")?;
+    let file = section.require("config", "\"candidate.toml\"", Value::file);
+    section.finish();
+    file
 }
 
 /// `[limits]`: none can be switched off.

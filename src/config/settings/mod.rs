@@ -18,6 +18,8 @@ mod pattern;
 mod policy;
 mod response_policy;
 
+use std::path::PathBuf;
+
 pub use access::AccessRule;
 pub use auth::{Auth, AuthScheme, Basic, BuiltinUser, Digest, DigestAlgorithm};
 pub use destination::{Forward, Route, Server, Upstream};
@@ -54,6 +56,17 @@ pub struct Settings {
     pub log: Log,
     /// Every finite bound.
     pub limits: Limits,
+    /// Another configuration whose policies are evaluated beside these without acting.
+    pub shadow: Option<Shadow>,
+}
+
+/// `[shadow]`.
+#[derive(Clone, Debug)]
+pub struct Shadow {
+    /// The candidate's file.
+    pub file: PathBuf,
+    /// What would be in force under it; its policies, its routes' policies and its bound of a body are looked at.
+    pub settings: Box<Settings>,
 }
 
 impl Default for Settings {
@@ -72,6 +85,7 @@ impl Default for Settings {
             response_policies: Vec::new(),
             log: Log::default(),
             limits: Limits::default(),
+            shadow: None,
         }
     }
 }

@@ -42,9 +42,8 @@ pub struct Observer {
 
 /// Writes the record and the metrics of one exchange when its reply's content ends.
 pub struct Finish {
-    /// Taken when the record sets out for the writer, which must not keep its own owner alive.
-    observer: Option<Arc<Observer>>,
-    record: Record,
+    observer: Arc<Observer>,
+    record: Box<Record>,
 }
 
 impl Observer {
@@ -124,24 +123,22 @@ impl Finish {
     /// What is to be recorded when the reply's content has ended; to be given to
     /// [`crate::body::ReplyBody`].
     #[must_use]
-    pub fn new(observer: Arc<Observer>, record: Record) -> Box<Self> {
-        Box::new(Self { observer: Some(observer), record })
+    pub fn new(observer: Arc<Observer>, record: Box<Record>) -> Self {
+        Self { observer, record }
     }
 
     /// The reply's content ended: `complete` is false when it broke off, `sent_bytes` is what was
     /// handed to the connection (none for HEAD, 204 and 304: RFC 9110 section 6.4.1).
-    pub fn end(mut self: Box<Self>, sent_bytes: u64, complete: bool) {
-        let Some(observer) = self.observer.take() else { return };
-        let record = &mut self.record;
-        let duration = Clock::instant().saturating_duration_since(record.started);
+    pub fn end(self, sent_bytes: u64, complete: bool) {
+        let Self { observer, mut record } = self;
         let content = has_content(&record.method, record.status);
         record.bytes = if content { sent_bytes } else { 0 };
         record.complete = complete || !content;
-        record.duration = duration;
+        record.duration = Clock::instant().saturating_duration_since(record.started);
         observer.metrics.request(&record.ended());
-        observer.recent.note(record);
+        observer.recent.note(&record);
         if let Some(writer) = &observer.writer {
-            writer.write(self);
+            writer.write(record);
         }
     }
 }

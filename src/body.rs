@@ -86,13 +86,13 @@ impl HttpBody for Body {
 pub struct ReplyBody {
     content: Body,
     sent_bytes: u64,
-    finish: Option<Box<Finish>>,
+    finish: Option<Finish>,
 }
 
 impl ReplyBody {
     /// Content whose end is recorded by `finish`.
     #[must_use]
-    pub fn new(content: Body, finish: Option<Box<Finish>>) -> Self {
+    pub fn new(content: Body, finish: Option<Finish>) -> Self {
         Self { content, sent_bytes: 0, finish }
     }
 }

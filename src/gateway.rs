@@ -7,7 +7,9 @@
 //! [`Gateway::handle`] is the outer function: it starts the clock, calls `serve`, maps an error to an
 //! answer once and records once.
 
+mod answering;
 mod assembly;
+mod authentication;
 mod background;
 mod boarding;
 mod canary;
@@ -33,7 +35,7 @@ use tokio::sync::Semaphore;
 use crate::access::{Access, Permit, Question};
 use crate::access_log::Observer;
 use crate::admin::Operator;
-use crate::auth::{Answer, Authenticator, Outcome, Presented, Principal, Rejection, Scheme};
+use crate::auth::{Authenticator, Principal, Recognised, Rejection, Unverified};
 use crate::body::{Body, ReplyBody};
 use crate::cache::flights::Flights;
 use crate::cache::key::CacheKey;
@@ -42,7 +44,7 @@ use crate::cache::rules::stale::WhyStale;
 use crate::cache::store::Memory;
 use crate::cache::{CacheResult, ForwardReason};
 use crate::clock::Clock;
-use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
+use crate::config::settings::{Listener, Mode, Settings};
 use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
 use crate::hop::{self, Pseudonym, is_plainly_coded};
@@ -53,6 +55,7 @@ use crate::server::Connection;
 use crate::shadow::Shadow;
 use crate::target::{self, Arrival, Target};
 use crate::upstream::{Destination, Upstreams};
+pub use answering::Answering;
 use boarding::Boarded;
 use exchange::Exchange;
 pub use inspect::{Found, Health, ServerHealth};
@@ -82,6 +85,18 @@ pub struct Gateway {
     background: Arc<Semaphore>,
 }
 
+/// How far a request comes without waiting for anything.
+enum Step {
+    /// To its answer.
+    Answer(Response<Body>),
+    /// To credentials whose password's hash has to be computed.
+    Verify(Unverified, Target),
+    /// To CONNECT.
+    Tunnel(Permit),
+    /// Past the look-up, and what is stored does not simply answer.
+    Board(Permit, Way, Decision),
+}
+
 /// Where a permitted request goes and under which policy.
 #[derive(Clone, Debug)]
 struct Way {
@@ -94,15 +109,22 @@ struct Way {
 impl Gateway {
     /// Answers one request; never fails.
     ///
-    /// `listener` is an index into `Settings::listeners` of this gateway.
-    pub async fn handle(
-        self: Arc<Self>,
-        connection: Arc<Connection>,
-        listener: usize,
-        request: Request<Incoming>,
-    ) -> Response<ReplyBody> {
-        let mut exchange = Exchange::begin(&self, (&connection, listener), request);
-        let outcome = self.serve(&mut exchange).await;
+    /// `listener` is an index into `Settings::listeners` of this gateway. Most of what is stored answers at once; what has to
+    /// wait for an origin or a password goes on in a future of its own, so that hits do not carry its state about.
+    pub fn handle(self: Arc<Self>, connection: Arc<Connection>, listener: usize, request: Request<Incoming>) -> Answering {
+        let mut exchange = Exchange::begin(self, (connection, listener), request);
+        let gateway = Arc::clone(&exchange.gateway);
+        match gateway.enter(&mut exchange) {
+            Ok(Step::Answer(response)) if exchange.is_settled() => Answering::Now(Some(exchange.finish(response))),
+            step => Answering::Later(Box::pin(gateway.go_on(exchange, step))),
+        }
+    }
+
+    async fn go_on(self: Arc<Self>, mut exchange: Exchange, step: Result<Step, Error>) -> Response<ReplyBody> {
+        let outcome = match step {
+            Ok(step) => self.serve(&mut exchange, step).await,
+            Err(error) => Err(error),
+        };
         let mut response = match outcome {
             Ok(response) => response,
             Err(error) => exchange.error(&error),
@@ -111,50 +133,82 @@ impl Gateway {
         exchange.finish(response)
     }
 
-    /// The way of a request. Nothing else decides order.
+    /// The way of a request, first part: up to the look-up. Nothing but this and [`Gateway::serve`] decides order.
     ///
     /// Authentication and access come before look-up, so that a stored response is neither released
     /// nor betrayed by timing to somebody who was not let through (RFC 9111 section 7.1).
-    async fn serve(&self, exchange: &mut Exchange<'_>) -> Result<Response<Body>, Error> {
+    fn enter(&self, exchange: &mut Exchange) -> Result<Step, Error> {
         check_head(&exchange.method, &exchange.uri, &exchange.fields)?;
         let target = self.target(exchange)?;
         exchange.note_target(&target);
-        let principal = match self.authenticate(exchange, &target).await {
+        match self.recognise(exchange, &target) {
+            Recognised::Known(result) => self.admit(exchange, result, target),
+            Recognised::Unverified(credentials) => Ok(Step::Verify(credentials, target)),
+        }
+    }
+
+    /// The way of a request from authentication to look-up.
+    fn admit(&self, exchange: &mut Exchange, result: Result<Principal, Rejection>, target: Target) -> Result<Step, Error> {
+        let principal = match self.note_authentication(exchange, result) {
             Ok(principal) => principal,
-            Err(rejection) => return self.reject(exchange, rejection),
+            Err(rejection) => return self.reject(exchange, rejection).map(Step::Answer),
         };
         let permit = self.permit(exchange, principal, target)?;
         if exchange.method == Method::CONNECT {
-            return self.tunnel(exchange, &permit).await;
+            return Ok(Step::Tunnel(permit));
         }
         if hop::forwards_left(&exchange.method, &exchange.fields) == Some(0) {
             exchange.note_cache(CacheResult::None, "max-forwards");
-            return Ok(reply::options(exchange.now));
+            return Ok(Step::Answer(reply::options(exchange.now)));
         }
         let way = self.way(exchange, &permit)?;
         exchange.record.destination = Some(way.destination);
         exchange.note_policy(&permit, &way);
         let key = CacheKey::new(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
-        let answer = self.through_cache(exchange, &permit, &way, &key).await;
-        self.cast_shadow(exchange, &permit, &way);
-        answer
+        match self.look_up(exchange, &key, &way) {
+            Decision::Serve(chosen) => {
+                let answer = self.serve_stored(exchange, (&permit, &way), &chosen);
+                self.cast_shadow(exchange, &permit, &way);
+                Ok(Step::Answer(answer))
+            }
+            decision => Ok(Step::Board(permit, way, decision)),
+        }
     }
 
-    /// From look-up to the answer of store or origin.
-    async fn through_cache(
+    /// The way of a request, second part: what waits for a password's hash, for others or for an origin.
+    async fn serve(&self, exchange: &mut Exchange, step: Step) -> Result<Response<Body>, Error> {
+        let step = match step {
+            Step::Verify(credentials, target) => {
+                let result = self.verify(exchange, credentials).await;
+                self.admit(exchange, result, target)?
+            }
+            step => step,
+        };
+        match step {
+            Step::Answer(response) => Ok(response),
+            Step::Verify(..) => Err(Error::Internal("a password is verified once")),
+            Step::Tunnel(permit) => self.tunnel(exchange, &permit).await,
+            Step::Board(permit, way, decision) => {
+                let answer = self.board_or_ask(exchange, &permit, &way, decision).await;
+                self.cast_shadow(exchange, &permit, &way);
+                answer
+            }
+        }
+    }
+
+    /// From look-up to the answer of another request, the store or the origin.
+    async fn board_or_ask(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
-        key: &CacheKey<'_>,
+        decision: Decision,
     ) -> Result<Response<Body>, Error> {
-        let decision = match self.look_up(exchange, key, way) {
-            Decision::Serve(chosen) => return Ok(self.serve_stored(exchange, (permit, way), &chosen)),
-            decision => match self.board(exchange, key, way, decision).await {
-                Boarded::Answered(response) => return Ok(*response),
-                Boarded::Goes(decision) => decision,
-            },
+        let key = CacheKey::new(permit, &self.keyed);
+        let decision = match self.board(exchange, &key, way, decision).await {
+            Boarded::Answered(response) => return Ok(*response),
+            Boarded::Goes(decision) => decision,
         };
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, (permit, way), &chosen)),
@@ -173,7 +227,7 @@ impl Gateway {
     }
 
     /// What is stored for this key is worth what to this request?
-    fn look_up(&self, exchange: &Exchange<'_>, key: &CacheKey<'_>, way: &Way) -> Decision {
+    fn look_up(&self, exchange: &Exchange, key: &CacheKey<'_>, way: &Way) -> Decision {
         let slot = self.memory.find(key);
         lookup::decide(slot.as_deref(), &exchange.asked(), &self.keyed, &way.policy)
     }
@@ -181,60 +235,28 @@ impl Gateway {
     /// Reads the target and refuses a request that has been here before.
     ///
     /// Source: RFC 9110 sections 7.1 and 7.6.
-    fn target(&self, exchange: &Exchange<'_>) -> Result<Target, Error> {
+    fn target(&self, exchange: &Exchange) -> Result<Target, Error> {
         let arrival = Arrival {
-            forward: exchange.listener.mode == Mode::Forward,
+            forward: exchange.listener().mode == Mode::Forward,
             tls: exchange.connection.tls,
             http10: exchange.version == http::Version::HTTP_10,
         };
-        let target = target::parse(arrival, &exchange.method, &exchange.uri, &exchange.fields).map_err(ClientError::Target)?;
+        let asked = (&exchange.method, &exchange.uri);
+        let target = target::parse_after(&exchange.connection.authority, arrival, asked, &exchange.fields);
+        let target = target.map_err(ClientError::Target)?;
         if self.pseudonym.is_in(&exchange.fields) {
             return Err(UpstreamError::Loop.into());
         }
         Ok(target)
     }
 
-    async fn authenticate(&self, exchange: &mut Exchange<'_>, target: &Target) -> Result<Principal, Rejection> {
-        let presented =
-            Presented { method: &exchange.method, uri: &exchange.uri, target, fields: &exchange.fields, now: exchange.now };
-        let result = match self.authenticators.get(exchange.record.listener) {
-            Some(authenticator) => authenticator.authenticate(presented).await,
-            None => Err(Rejection { scheme: Scheme::None, outcome: Outcome::Unavailable, answer: Answer::Challenge(Vec::new()) }),
-        };
-        let (scheme, outcome) = match &result {
-            Ok(principal) => (principal.scheme, Outcome::Ok),
-            Err(rejection) => (rejection.scheme, rejection.outcome),
-        };
-        if exchange.listener.auth != ListenerAuth::None {
-            self.observer.metrics().authentication(scheme, outcome);
-            exchange.record.judged = true;
-        }
-        exchange.note_authentication(scheme, outcome, result.as_ref().ok());
-        result
-    }
-
-    /// 407 or 401 with challenges, or 400 where no challenge helps.
-    ///
-    /// Source: RFC 9110 sections 11.4, 15.5.2 and 15.5.8.
-    fn reject(&self, exchange: &mut Exchange<'_>, rejection: Rejection) -> Result<Response<Body>, Error> {
-        exchange.record.reason = rejection.outcome.as_str();
-        match rejection.answer {
-            Answer::Challenge(challenges) if challenges.is_empty() => Err(Error::Internal("no challenge to offer")),
-            Answer::Challenge(challenges) => {
-                let is_proxy = exchange.listener.auth != ListenerAuth::Origin;
-                Ok(reply::challenge(is_proxy, challenges, &exchange.reply_context()))
-            }
-            Answer::Refuse(error) => Err(error.into()),
-        }
-    }
-
-    fn permit(&self, exchange: &mut Exchange<'_>, principal: Principal, target: Target) -> Result<Permit, Error> {
+    fn permit(&self, exchange: &mut Exchange, principal: Principal, target: Target) -> Result<Permit, Error> {
         let question = Question {
             principal,
             target,
             method: &exchange.method,
             client: exchange.connection.peer.ip(),
-            mode: exchange.listener.mode,
+            mode: exchange.listener().mode,
         };
         self.access.decide(question).map_err(|denied| {
             self.count_denied(&denied);
@@ -251,8 +273,8 @@ impl Gateway {
     }
 
     /// Upstream and policy for a permitted target.
-    fn way(&self, exchange: &Exchange<'_>, permit: &Permit) -> Result<Way, Error> {
-        let (destination, named) = match exchange.listener.mode {
+    fn way(&self, exchange: &Exchange, permit: &Permit) -> Result<Way, Error> {
+        let (destination, named) = match exchange.listener().mode {
             Mode::Forward => (Destination::Forward, None),
             Mode::Gateway => {
                 let route = self.routes.select(permit.target()).ok_or(Denied::NoRoute)?;
@@ -267,7 +289,7 @@ impl Gateway {
     /// A stored response answers without the origin being asked.
     ///
     /// Source: RFC 9111 section 4.
-    fn serve_stored(&self, exchange: &mut Exchange<'_>, (permit, way): (&Permit, &Way), chosen: &Chosen) -> Response<Body> {
+    fn serve_stored(&self, exchange: &mut Exchange, (permit, way): (&Permit, &Way), chosen: &Chosen) -> Response<Body> {
         if exchange.is_drawn(way.policy.settings.canary) {
             exchange.doubt(permit, chosen);
         }

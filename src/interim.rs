@@ -12,10 +12,9 @@
 //! - Beyond [`MOST_BYTES`] that a client has not taken yet, further interim responses are dropped: a
 //!   client that does not read must not fill our memory, and a hint is no answer.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
@@ -69,12 +68,6 @@ impl Interim {
     /// Whether there is something to send.
     pub(crate) fn is_waiting(&self) -> bool {
         self.0.is_waiting.load(Ordering::Acquire)
-    }
-
-    /// Waits until the connection has taken everything, so that no interim response comes after the
-    /// final one; polled by the connection's own task, which looks again after it took something.
-    pub(crate) async fn taken(&self) {
-        poll_fn(|_| if self.is_waiting() { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
     /// The heads that wait for the exchange in the air; those of an earlier one are dropped.

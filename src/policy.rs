@@ -90,10 +90,9 @@ impl Policies {
 
 /// Does every condition hold? An empty list is no condition.
 fn fits(matches: &PolicyMatch, method: &Method, target: &Target) -> bool {
-    let path = target.path();
     any(&matches.methods, |wanted| wanted == method)
         && any(&matches.hosts, |host| host.matches(&target.host))
-        && any(&matches.paths, |pattern| pattern.matches(path))
+        && any(&matches.paths, |pattern| pattern.covers(target))
 }
 
 fn any<T>(list: &[T], condition: impl Fn(&T) -> bool) -> bool {
@@ -167,8 +166,7 @@ impl Routes {
     /// Source: RFC 9110 section 7.4.
     #[must_use]
     pub fn select(&self, target: &Target) -> Option<RouteTo> {
-        let path = target.path();
-        let fits = |route: &&Route| route.host.matches(&target.host) && route.path.matches(path);
+        let fits = |route: &&Route| route.host.matches(&target.host) && route.path.covers(target);
         self.ordered.iter().find(fits).map(|route| RouteTo { upstream: route.upstream, policy: route.policy })
     }
 }

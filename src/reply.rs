@@ -8,6 +8,7 @@
 //! - An error that happened behind the cache carries `Cache-Status` too, so that its reader sees why
 //!   the origin was asked; RFC 9211 section 2 advises against it.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,6 +18,7 @@ use crate::body::Body;
 use crate::cache::ForwardReason;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
+use crate::cache::ready::Moment;
 use crate::cache::rules::precondition::{is_not_modified, not_modified_fields};
 use crate::cache::store::transfer::TransferReader;
 use crate::fields::{http_date, list_members};
@@ -146,15 +148,37 @@ pub enum Shown {
 #[must_use]
 pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
     let head = &*chosen.head;
-    let fields = if shown == Shown::Reused { &head.reusable_fields } else { &head.fields };
+    let moment = (shown == Shown::Reused).then(|| plain_moment(chosen, asked, status)).flatten();
+    if let Some(fields) = moment.as_ref().and_then(|moment| head.ready.fields(moment)) {
+        return representation::whole(chosen, fields);
+    }
+    let fields = if shown == Shown::Reused { head.reusable_fields() } else { Cow::Borrowed(&head.fields) };
     let mut response = if is_not_modified(asked.method, asked.fields, head) {
-        not_modified(fields)
+        not_modified(&fields)
     } else {
-        representation::representation(chosen, fields, asked)
+        representation::representation(chosen, fields.into_owned(), asked)
     };
     let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
     dress(&mut response, head, is_aged, asked, status);
+    if let Some(moment) = moment {
+        head.ready.keep(moment, response.headers());
+    }
     response
+}
+
+/// What the fields of this answer depend on besides the head, if it is the whole of a whole, whatever the request says.
+fn plain_moment(chosen: &Chosen, asked: &Asked<'_>, status: CacheStatus) -> Option<Moment> {
+    const SELECTING: [HeaderName; 3] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::RANGE];
+    let is_plain = asked.method == Method::GET && chosen.stored.part().is_none();
+    if !is_plain || SELECTING.iter().any(|name| asked.fields.contains_key(name)) {
+        return None;
+    }
+    let CacheStatus { fwd: None, fwd_status: None, ttl: Some(ttl), stored: false, collapsed: None, detail: Some(word) } = status
+    else {
+        return None;
+    };
+    let age = chosen.head.current_age(asked.now)?.as_secs();
+    Some(Moment { age, ttl, word, via: asked.via.clone() })
 }
 
 /// An answer made of a response that is on its way to the store for somebody else's request.
@@ -162,11 +186,11 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
 /// Source: RFC 9111 section 4, RFC 9211 section 2.6.
 #[must_use]
 pub fn arriving(head: &Head, content: (TransferReader, Option<u64>), asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
-    let fields = &head.reusable_fields;
+    let fields = head.reusable_fields();
     let mut response = if is_not_modified(asked.method, asked.fields, head) {
-        not_modified(fields)
+        not_modified(&fields)
     } else {
-        representation::arriving(head, content, fields.clone(), asked)
+        representation::arriving(head, content, fields.into_owned(), asked)
     };
     dress(&mut response, head, true, asked, status);
     response

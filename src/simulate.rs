@@ -175,7 +175,7 @@ impl Simulation {
         }
         // Decisions look at no other any more, and there are many entries.
         let media_type = head.fields.remove(header::CONTENT_TYPE).filter(|_| candidates != Candidates::NONE);
-        (head.fields, head.reusable_fields) = (HeaderMap::new(), HeaderMap::new());
+        head.fields = HeaderMap::new();
         head.fields.extend(media_type.map(|media_type| (header::CONTENT_TYPE, media_type)));
         let etag = line.etag.as_deref().map(Box::from);
         let epoch = self.epochs.get(&url).unwrap_or_default();

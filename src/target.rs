@@ -11,8 +11,10 @@
 //!   read such spellings as addresses, and no guard should have to guess.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri, header};
+use parking_lot::Mutex;
 
 /// The scheme of a target URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +51,7 @@ pub enum Host {
     /// A canonical IP literal.
     Address(IpAddr),
     /// A registered name in lower case, without a trailing dot.
-    Name(Box<str>),
+    Name(Arc<str>),
 }
 
 impl Host {
@@ -187,6 +189,28 @@ pub struct Arrival {
     pub http10: bool,
 }
 
+/// The authority that was read last on one connection: clients send the same one with every request.
+#[derive(Debug, Default)]
+pub struct LastAuthority(Mutex<Option<(Box<str>, Authority)>>);
+
+/// Host and port, if one is named.
+type Authority = (Host, Option<u16>);
+
+impl LastAuthority {
+    /// Reads an authority, or knows it.
+    fn read(&self, text: &str) -> Result<Authority, TargetError> {
+        let mut last = self.0.lock();
+        if let Some((known, authority)) = &*last
+            && **known == *text
+        {
+            return Ok(authority.clone());
+        }
+        let authority = parse_authority(text)?;
+        *last = Some((text.into(), authority.clone()));
+        Ok(authority)
+    }
+}
+
 /// Reads the request target of one request.
 ///
 /// The absolute-form wins over `Host`, which must still be valid and single.
@@ -197,12 +221,26 @@ pub struct Arrival {
 ///
 /// Source: RFC 9112 sections 3.2, 3.2.1 to 3.2.4 and 3.3; RFC 9110 section 9.3.6.
 pub fn parse(arrival: Arrival, method: &Method, uri: &Uri, fields: &HeaderMap) -> Result<Target, TargetError> {
-    let host = host_field(arrival, fields)?;
+    parse_after(&LastAuthority::default(), arrival, (method, uri), fields)
+}
+
+/// The same on a connection on which another one was read before.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_after(
+    last: &LastAuthority,
+    arrival: Arrival,
+    (method, uri): (&Method, &Uri),
+    fields: &HeaderMap,
+) -> Result<Target, TargetError> {
+    let host = host_field(last, arrival, fields)?;
     if method == Method::CONNECT {
         return parse_connect(arrival, uri);
     }
     if uri.scheme().is_some() {
-        return parse_absolute(uri);
+        return parse_absolute(last, uri);
     }
     if uri.authority().is_some() {
         return Err(TargetError::WrongForm);
@@ -222,7 +260,7 @@ pub fn parse(arrival: Arrival, method: &Method, uri: &Uri, fields: &HeaderMap) -
 /// The single `Host` field, checked even where the absolute-form overrides it.
 ///
 /// Source: RFC 9112 section 3.2: missing, repeated or invalid Host is 400.
-fn host_field(arrival: Arrival, fields: &HeaderMap) -> Result<Option<(Host, Option<u16>)>, TargetError> {
+fn host_field(last: &LastAuthority, arrival: Arrival, fields: &HeaderMap) -> Result<Option<Authority>, TargetError> {
     let mut lines = fields.get_all(header::HOST).iter();
     let Some(line) = lines.next() else {
         return if arrival.http10 { Ok(None) } else { Err(TargetError::MissingHost) };
@@ -236,13 +274,13 @@ fn host_field(arrival: Arrival, fields: &HeaderMap) -> Result<Option<(Host, Opti
         // 7.2); it only helps where the absolute-form names the host.
         return Ok(None);
     }
-    parse_authority(text).map(Some)
+    last.read(text).map(Some)
 }
 
 /// `host`, `host:port` or `[v6]:port`.
 ///
 /// ABNF (RFC 3986): `authority = [ userinfo "@" ] host [ ":" port ]`.
-fn parse_authority(text: &str) -> Result<(Host, Option<u16>), TargetError> {
+fn parse_authority(text: &str) -> Result<Authority, TargetError> {
     if text.contains('@') {
         return Err(TargetError::Userinfo);
     }
@@ -299,18 +337,18 @@ pub fn parse_uri(text: &str) -> Result<Target, TargetError> {
     if uri.scheme().is_none() || uri.authority().is_none() {
         return Err(TargetError::NotAbsolute);
     }
-    parse_absolute(&uri)
+    parse_absolute(&LastAuthority::default(), &uri)
 }
 
 /// absolute-form: `http://host/path`.
-fn parse_absolute(uri: &Uri) -> Result<Target, TargetError> {
+fn parse_absolute(last: &LastAuthority, uri: &Uri) -> Result<Target, TargetError> {
     let scheme = match uri.scheme_str() {
         Some(name) if name.eq_ignore_ascii_case("http") => Scheme::Http,
         Some(name) if name.eq_ignore_ascii_case("https") => Scheme::Https,
         _ => return Err(TargetError::UnsupportedScheme),
     };
     let authority = uri.authority().ok_or(TargetError::InvalidHost)?;
-    let (host, port) = parse_authority(authority.as_str())?;
+    let (host, port) = last.read(authority.as_str())?;
     let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
     let path_and_query: Box<str> =
         if path_and_query.starts_with('?') { format!("/{path_and_query}").into() } else { path_and_query.into() };

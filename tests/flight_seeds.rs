@@ -35,11 +35,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use vouchsafe::access_log::Observer;
 use vouchsafe::body::{BodyError, ReplyBody};
 use vouchsafe::gateway::Gateway;
-use vouchsafe::interim::Interim;
 use vouchsafe::keyed::Keyed;
 use vouchsafe::metrics::Metrics;
 use vouchsafe::server::Connection;
-use vouchsafe::upstream::Pins;
 
 /// How many seeds a run tries; `SEEDS` changes it.
 const SEEDS: u64 = 10_000;
@@ -208,7 +206,7 @@ async fn ask(gateway: &Arc<Gateway>, host: SocketAddr, target: &str, plan: &Plan
 
 async fn serve(gateway: Arc<Gateway>, stream: DuplexStream, plan: Plan) {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let connection = Arc::new(Connection { peer, tls: false, interim: Interim::default(), pins: Pins::default() });
+    let connection = Arc::new(Connection::new(peer, false));
     let service = service_fn(move |request: Request<Incoming>| {
         let inner = Box::pin(Arc::clone(&gateway).handle(Arc::clone(&connection), 0, request));
         let leaving = Leaving { inner: Some(inner), polls: plan.polls };

@@ -62,7 +62,7 @@ fn one_line_a_record_and_every_field_of_the_contract() {
     record.response = Some(Arc::new(ResponseFields::of(&fields)));
     record.vary_hash = Some(1 << 64);
     let id = format_id(record.id);
-    Finish::new(Arc::clone(&observer), record).end(1234, true);
+    Finish::new(Arc::clone(&observer), Box::new(record)).end(1234, true);
     observer.close();
     let lines = lines(&file);
     assert_eq!(lines.len(), 1);
@@ -112,7 +112,7 @@ fn the_file_is_private_and_appended() {
     let file = directory.path().join("access.log");
     for _ in 0..2 {
         let observer = observer(AccessLogTarget::File(file.clone()));
-        Finish::new(Arc::clone(&observer), record()).end(0, true);
+        Finish::new(Arc::clone(&observer), Box::new(record())).end(0, true);
         observer.close();
     }
     assert_eq!(lines(&file).len(), 2);
@@ -127,7 +127,7 @@ fn a_head_or_a_304_has_no_content_bytes() {
     for (method, status) in [(Method::HEAD, 200), (Method::GET, 304), (Method::GET, 200)] {
         let mut record = record();
         (record.method, record.status) = (method, StatusCode::from_u16(status).unwrap());
-        Finish::new(Arc::clone(&observer), record).end(9, false);
+        Finish::new(Arc::clone(&observer), Box::new(record)).end(9, false);
     }
     drop(observer);
     let seen: Vec<_> = lines(&file).iter().map(|line| (line["bytes"].clone(), line["complete"].clone())).collect();
@@ -158,7 +158,7 @@ fn a_slow_destination_drops_lines_and_counts_them() {
     let formatter = line::Formatter::new(vec!["edge".to_owned()], Keyed::random().unwrap());
     let destination = writer::Destination::Stream(Box::new(Gate(began, leaves)));
     let writer = Writer::start_into(destination, formatter, Arc::clone(&metrics)).unwrap();
-    let finish = || Box::new(Finish { observer: None, record: record() });
+    let finish = || Box::new(record());
     writer.write(finish());
     begins.recv().unwrap();
     // The writer now stands in its first write; the channel takes 8192 records and no more.
@@ -189,7 +189,7 @@ fn a_full_disk_is_counted_and_stops_nothing() {
     let destination = writer::Destination::Stream(Box::new(Full));
     let writer = Writer::start_into(destination, formatter, Arc::clone(&metrics)).unwrap();
     for _ in 0..3 {
-        writer.write(Box::new(Finish { observer: None, record: record() }));
+        writer.write(Box::new(record()));
     }
     writer.close();
     assert!(metrics.render().lines().any(|line| line == "vouchsafe_access_log_dropped_total 3"));

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::config::settings::AccessLogTarget;
 use crate::metrics::Metrics;
 
-use super::Finish;
+use super::Record;
 use super::line::Formatter;
 
 /// Records that may wait to be formatted; more are dropped and counted.
@@ -34,7 +34,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// The sending side of the access log.
 pub(super) struct Writer {
-    sender: SyncSender<Box<Finish>>,
+    sender: SyncSender<Box<Record>>,
     metrics: Arc<Metrics>,
     /// The thread sleeps until woken.
     asleep: Arc<AtomicBool>,
@@ -46,7 +46,7 @@ pub(super) struct Writer {
 
 /// The thread's side.
 struct Sink {
-    records: Receiver<Box<Finish>>,
+    records: Receiver<Box<Record>>,
     destination: Destination,
     formatter: Formatter,
     metrics: Arc<Metrics>,
@@ -99,7 +99,7 @@ impl Writer {
     }
 
     /// Hands a record over without ever waiting.
-    pub(super) fn write(&self, record: Box<Finish>) {
+    pub(super) fn write(&self, record: Box<Record>) {
         if self.closing.load(Ordering::Relaxed) || self.sender.try_send(record).is_err() {
             self.metrics.access_log_dropped(1);
         } else if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
@@ -166,8 +166,8 @@ impl Sink {
         self.asleep.store(false, Ordering::SeqCst);
     }
 
-    fn append(&mut self, record: &Finish) {
-        self.formatter.append(&record.record, &mut self.buffer);
+    fn append(&mut self, record: &Record) {
+        self.formatter.append(record, &mut self.buffer);
         self.buffered_lines += 1;
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush();

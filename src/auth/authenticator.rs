@@ -22,7 +22,7 @@ use super::revocations::Revocations;
 use super::users::htpasswd::Verdict;
 use super::users::{self, BasicUsers, DigestUsers};
 use super::verdicts::{MAX_VERDICTS, Verdicts};
-use super::{Answer, Outcome, Presented, Principal, Rejection, Scheme, basic};
+use super::{Answer, Outcome, Presented, Principal, Recognised, Rejection, Scheme, Unverified, basic};
 use crate::clock::Clock;
 use crate::config::settings::{Auth, AuthScheme, Listener, ListenerAuth, Settings};
 use crate::error::ClientError;
@@ -130,9 +130,39 @@ impl Authenticator {
     ///
     /// Source: RFC 9110 sections 11.4, 11.6.2 and 11.7.2.
     pub async fn authenticate(&self, request: Presented<'_>) -> Result<Principal, Rejection> {
-        let principal = self.prove(request).await?;
+        let now = request.now;
+        match self.recognise(request) {
+            Recognised::Known(result) => result,
+            Recognised::Unverified(credentials) => self.verify(credentials, now).await,
+        }
+    }
+
+    /// The same as far as it needs no password hash: that takes long and a thread of its own.
+    #[must_use]
+    pub fn recognise(&self, request: Presented<'_>) -> Recognised {
+        let now = request.now;
+        match self.prove(request) {
+            Recognised::Known(result) => Recognised::Known(self.unless_revoked(result, now)),
+            unverified => unverified,
+        }
+    }
+
+    /// Verifies a password, once for all who wait for the same one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with the challenges to send.
+    ///
+    /// Source: RFC 7617 section 2.
+    pub async fn verify(&self, unverified: Unverified, now: SystemTime) -> Result<Principal, Rejection> {
+        let result = self.verify_basic(unverified, now).await;
+        self.unless_revoked(result, now)
+    }
+
+    fn unless_revoked(&self, result: Result<Principal, Rejection>, now: SystemTime) -> Result<Principal, Rejection> {
+        let principal = result?;
         match &principal.name {
-            Some(name) if self.revocations.has(name) => Err(self.challenge(principal.scheme, Outcome::Revoked, request.now)),
+            Some(name) if self.revocations.has(name) => Err(self.challenge(principal.scheme, Outcome::Revoked, now)),
             Some(_) | None => Ok(principal),
         }
     }
@@ -143,24 +173,26 @@ impl Authenticator {
         &self.revocations
     }
 
-    async fn prove(&self, request: Presented<'_>) -> Result<Principal, Rejection> {
+    fn prove(&self, request: Presented<'_>) -> Recognised {
         let (field, name): (HeaderName, _) = match self.role {
             ListenerAuth::Proxy => (PROXY_AUTHORIZATION, "Proxy-Authorization"),
             ListenerAuth::Origin => (AUTHORIZATION, "Authorization"),
-            ListenerAuth::None => return Ok(Principal { name: None, scheme: Scheme::None }),
+            ListenerAuth::None => return Recognised::Known(Ok(Principal { name: None, scheme: Scheme::None })),
         };
         let mut lines = request.fields.get_all(field).iter();
-        let Some(line) = lines.next() else { return Err(self.challenge(Scheme::None, Outcome::Missing, request.now)) };
+        let Some(line) = lines.next() else {
+            return Recognised::Known(Err(self.challenge(Scheme::None, Outcome::Missing, request.now)));
+        };
         if lines.next().is_some() {
             let answer = Answer::Refuse(ClientError::RepeatedField(name));
-            return Err(Rejection { scheme: Scheme::None, outcome: Outcome::Malformed, answer });
+            return Recognised::Known(Err(Rejection { scheme: Scheme::None, outcome: Outcome::Malformed, answer }));
         }
-        match scheme_of(line.as_bytes()) {
-            Scheme::Basic if self.offers.has(AuthScheme::Basic) => self.authenticate_basic(line.as_bytes(), request.now).await,
+        Recognised::Known(match scheme_of(line.as_bytes()) {
+            Scheme::Basic if self.offers.has(AuthScheme::Basic) => return self.recognise_basic(line.as_bytes(), request.now),
             Scheme::Digest if self.offers.has(AuthScheme::Digest) => self.authenticate_digest(line.as_bytes(), &request),
             Scheme::None if grammar::parse(line.as_bytes()).is_err() => Err(self.malformed(Scheme::None, request.now)),
             scheme => Err(self.challenge(scheme, Outcome::UnsupportedScheme, request.now)),
-        }
+        })
     }
 
     /// How many password hashes were computed since the start, those for unknown users included.
@@ -169,22 +201,30 @@ impl Authenticator {
         self.shared.hashed.load(Ordering::Relaxed)
     }
 
-    /// Basic: a look at the remembered verdicts, and only if there is none, base64 and a hash.
+    /// Basic: a look at the remembered verdicts, and only if there is none, base64.
     ///
     /// Source: RFC 7617 section 2.
-    async fn authenticate_basic(&self, line: &[u8], now: SystemTime) -> Result<Principal, Rejection> {
-        let reject = |outcome| Err(self.challenge(Scheme::Basic, outcome, now));
+    fn recognise_basic(&self, line: &[u8], now: SystemTime) -> Recognised {
+        let reject = |outcome| Recognised::Known(Err(self.challenge(Scheme::Basic, outcome, now)));
         if line.len() > grammar::MAX_CREDENTIALS_BYTES {
             return reject(Outcome::Malformed);
         }
         let key = self.shared.keyed.start("basic verdict").number(self.number).part(line).finish();
         if let Some(name) = self.shared.verdicts.recall(key, now) {
-            return Ok(Principal { name: Some(name), scheme: Scheme::Basic });
+            return Recognised::Known(Ok(Principal { name: Some(name), scheme: Scheme::Basic }));
         }
         let Ok(grammar::Credentials { payload: Payload::Token68(token68), .. }) = grammar::parse(line) else {
             return reject(Outcome::Malformed);
         };
-        let Ok(credentials) = basic::parse(token68) else { return reject(Outcome::Malformed) };
+        match basic::parse(token68) {
+            Ok(credentials) => Recognised::Unverified(Unverified { key, credentials }),
+            Err(_) => reject(Outcome::Malformed),
+        }
+    }
+
+    async fn verify_basic(&self, unverified: Unverified, now: SystemTime) -> Result<Principal, Rejection> {
+        let Unverified { key, credentials } = unverified;
+        let reject = |outcome| Err(self.challenge(Scheme::Basic, outcome, now));
         let shared = Arc::clone(&self.shared);
         let work = move || {
             let hashed = || _ = shared.hashed.fetch_add(1, Ordering::Relaxed);

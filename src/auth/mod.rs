@@ -27,7 +27,7 @@ pub mod verdicts;
 mod words;
 
 pub use authenticator::Authenticator;
-pub use words::{Answer, Outcome, Presented, Principal, Rejection, Scheme};
+pub use words::{Answer, Outcome, Presented, Principal, Recognised, Rejection, Scheme, Unverified};
 
 #[cfg(test)]
 mod tests;

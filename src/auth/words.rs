@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
+use super::basic::BasicCredentials;
 use crate::error::ClientError;
 use crate::target::Target;
 
@@ -126,4 +127,21 @@ pub enum Answer {
     Challenge(Vec<HeaderValue>),
     /// Something that no challenge mends: 400.
     Refuse(ClientError),
+}
+
+/// What is known of who asks without computing a password's hash.
+#[derive(Debug)]
+pub enum Recognised {
+    /// Everything.
+    Known(Result<Principal, Rejection>),
+    /// A password is to be verified first.
+    Unverified(Unverified),
+}
+
+/// A user and a password that nobody has verified yet.
+#[derive(Debug)]
+pub struct Unverified {
+    /// Keyed hash of listener and field value.
+    pub(super) key: u128,
+    pub(super) credentials: BasicCredentials,
 }

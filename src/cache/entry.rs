@@ -1,5 +1,6 @@
 //! The head of a stored response: what the rules need to know about it at any later time.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::own::own_values;
+use super::ready::Ready;
 use super::rules::age::{AgeBase, age_base};
 use super::rules::authorization::RequestCredentials;
 use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives, Seconds};
@@ -28,9 +30,6 @@ pub struct Head {
     pub status: StatusCode,
     /// The stored fields, without `Age`.
     pub fields: HeaderMap,
-    /// The stored fields without those that `no-cache="..."` names: what a reuse without validation
-    /// may show (RFC 9111 section 5.2.2.4).
-    pub reusable_fields: HeaderMap,
     /// The directives in force.
     pub directives: ResponseDirectives,
     /// Whether the request that filled the entry carried credentials.
@@ -51,6 +50,8 @@ pub struct Head {
     pub born: u64,
     /// The last withdrawal that it was held against.
     pub looked_at: LookedAt,
+    /// The fields of an answer, ready for those who ask within the same second.
+    pub ready: Ready,
 }
 
 /// The number of a withdrawal that a head was held against and not found to be covered by; a clone starts anew.
@@ -150,7 +151,6 @@ impl Head {
         let age = age_base(received, filler.request_time, filler.response_time);
         Ok(Self {
             status,
-            reusable_fields: reusable(&fields, &selected.directives),
             fields,
             credentialed: filler.credentials.any,
             permission,
@@ -162,6 +162,7 @@ impl Head {
             surrogate_keys: groups::surrogate_keys(received),
             born: filler.born,
             looked_at: LookedAt::default(),
+            ready: Ready::default(),
         })
     }
 
@@ -173,7 +174,6 @@ impl Head {
     pub fn for_one(stored: &Self, filler: &Filler<'_>, received: &HeaderMap, kept: HeaderMap) -> Self {
         Self {
             status: stored.status,
-            reusable_fields: kept.clone(),
             fields: kept,
             directives: select(received, filler.targets).directives,
             credentialed: filler.credentials.any,
@@ -185,6 +185,7 @@ impl Head {
             surrogate_keys: Box::default(),
             born: filler.born,
             looked_at: LookedAt::default(),
+            ready: Ready::default(),
         }
     }
 
@@ -236,6 +237,19 @@ impl Head {
         !self.credentialed || self.permission.is_some()
     }
 
+    /// The fields that a reuse without validation may show: those that `no-cache="..."` names are left out.
+    ///
+    /// Source: RFC 9111 section 5.2.2.4.
+    #[must_use]
+    pub fn reusable_fields(&self) -> Cow<'_, HeaderMap> {
+        let Qualified::Fields(names) = &self.directives.no_cache else { return Cow::Borrowed(&self.fields) };
+        let mut fields = self.fields.clone();
+        for name in names {
+            fields.remove(name);
+        }
+        Cow::Owned(fields)
+    }
+
     /// The names under which it may be withdrawn.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         self.groups.iter().chain(&self.surrogate_keys).map(|tag| &**tag)
@@ -252,21 +266,9 @@ impl Head {
     pub fn weight_bytes(&self) -> usize {
         let of = |fields: &HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 100).sum::<usize>();
         let tags: usize = self.tags().map(|tag| tag.len() + 16).sum();
-        of(&self.fields) + of(&self.reusable_fields) + tags + size_of::<Self>()
+        // Once more for the fields that are kept ready.
+        2 * of(&self.fields) + tags + size_of::<Self>()
     }
-}
-
-/// Fields that `no-cache="..."` names need validation before they are shown again.
-///
-/// Source: RFC 9111 section 5.2.2.4.
-fn reusable(fields: &HeaderMap, directives: &ResponseDirectives) -> HeaderMap {
-    let mut fields = fields.clone();
-    if let Qualified::Fields(names) = &directives.no_cache {
-        for name in names {
-            fields.remove(name);
-        }
-    }
-    fields
 }
 
 /// What the authorization rule decided about a response to a credentialed request, for the metric.

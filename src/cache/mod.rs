@@ -10,6 +10,7 @@ pub mod flights;
 pub mod key;
 pub mod lookup;
 pub mod own;
+pub mod ready;
 pub mod rules;
 pub mod second_key;
 pub mod store;

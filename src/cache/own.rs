@@ -70,6 +70,6 @@ mod tests {
         let end = own.iter().zip(head.fields.values()).map(|(at, value)| at.wrapping_add(value.len()));
         // One after the other, as they were copied.
         assert!(own.iter().skip(1).zip(end).all(|(next, end)| *next == end), "{own:?}");
-        assert!(head.reusable_fields.values().zip(own).all(|(value, at)| value.as_bytes().as_ptr() == at));
+        assert!(head.reusable_fields().values().zip(own).all(|(value, at)| value.as_bytes().as_ptr() == at));
     }
 }

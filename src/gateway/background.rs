@@ -27,10 +27,8 @@ use crate::cache::rules::validate::selects;
 use crate::cache::store::Turn;
 use crate::cache::{ForwardReason, ValidationOutcome};
 use crate::error::Error;
-use crate::interim::Interim;
 use crate::server::Connection;
 use crate::target::Target;
-use crate::upstream::Pins;
 
 /// Most validations in the background at one time: a client that waits for nothing must not open connections without end.
 pub(super) const MOST_AT_ONCE: usize = 128;
@@ -48,12 +46,12 @@ pub(super) struct Errand {
     pub(super) room: OwnedSemaphorePermit,
 }
 
-impl Exchange<'_> {
+impl Exchange {
     /// Has the origin asked about the stored response, unless that is being done or has just been done.
     ///
     /// Source: RFC 5861 section 3.
     pub(super) fn validate_behind(&self, permit: &Permit, chosen: &Chosen) {
-        let gateway = self.gateway;
+        let gateway = &self.gateway;
         // What the origin knows of a connection goes with no other one (RFC 4559 section 6).
         if self.connection.pins.is_used() {
             return;
@@ -69,9 +67,9 @@ impl Exchange<'_> {
     pub(super) fn errand(&self, permit: &Permit, chosen: &Chosen) -> Option<Errand> {
         let room = Arc::clone(&self.gateway.background).try_acquire_owned().ok()?;
         Some(Errand {
-            gateway: Arc::clone(self.gateway),
+            gateway: Arc::clone(&self.gateway),
             // Nothing of the client's connection is held, and nobody listens to what comes before the answer.
-            connection: Connection { interim: Interim::default(), pins: Pins::default(), ..self.connection.clone() },
+            connection: Connection::new(self.connection.peer, self.connection.tls),
             listener: self.record.listener,
             request: self.plain_get(),
             id: self.record.id,
@@ -98,7 +96,7 @@ impl Exchange<'_> {
 impl Errand {
     async fn validate(self, turn: Turn) {
         let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
-        let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), Some(turn));
+        let mut exchange = Exchange::behind(Arc::clone(&gateway), (Arc::new(connection), listener), (request, id), Some(turn));
         if let Err(error) = gateway.validate_unasked(&mut exchange, asker, &chosen).await {
             tracing::debug!(id = %format_id(id), %error, "validation in the background failed, the stored response stays");
         }
@@ -110,10 +108,10 @@ impl Gateway {
     /// Lets an errand through: its GET is a request of its own, and may be one that HEAD was let through for and GET is not.
     pub(super) fn let_through(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         (principal, target): (Principal, Target),
     ) -> Result<(Permit, Way), Error> {
-        let (client, mode) = (exchange.connection.peer.ip(), exchange.listener.mode);
+        let (client, mode) = (exchange.connection.peer.ip(), exchange.listener().mode);
         let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
         let way = self.way(exchange, &permit)?;
         exchange.note_policy(&permit, &way);
@@ -126,12 +124,7 @@ impl Gateway {
     /// entry answers while it is validated: the origin has something else to say now.
     ///
     /// Source: RFC 5861 section 3, RFC 9111 section 4.3.3.
-    async fn validate_unasked(
-        &self,
-        exchange: &mut Exchange<'_>,
-        asker: (Principal, Target),
-        chosen: &Chosen,
-    ) -> Result<(), Error> {
+    async fn validate_unasked(&self, exchange: &mut Exchange, asker: (Principal, Target), chosen: &Chosen) -> Result<(), Error> {
         let (permit, way) = self.let_through(exchange, asker)?;
         let (arrived, outcome) = self.ask(exchange, &permit, &way, chosen).await?;
         let arrived = match outcome {

@@ -73,13 +73,7 @@ impl Gateway {
     /// all others, with its own credentials.
     ///
     /// Source: RFC 9111 section 4.
-    pub(super) async fn board(
-        &self,
-        exchange: &mut Exchange<'_>,
-        key: &CacheKey<'_>,
-        way: &Way,
-        mut decision: Decision,
-    ) -> Boarded {
+    pub(super) async fn board(&self, exchange: &mut Exchange, key: &CacheKey<'_>, way: &Way, mut decision: Decision) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
         let mut patience = Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
@@ -125,7 +119,7 @@ impl Gateway {
     /// request, which may belong to another group by what it finds.
     fn look_before_leading(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &Exchange,
         (key, group): (&CacheKey<'_>, Group),
         way: &Way,
         before: &Decision,
@@ -140,7 +134,7 @@ impl Gateway {
     /// Waits for what a flight has to say, and draws the conclusion for this request.
     async fn wait(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         (key, group): (&CacheKey<'_>, Group),
         way: &Way,
         decision: &Decision,
@@ -160,7 +154,7 @@ impl Gateway {
     /// With whom this request may fly; none if it goes by itself.
     ///
     /// Source: RFC 9111 sections 4, 4.1 and 4.3.
-    fn group_of(&self, exchange: &Exchange<'_>, key: &CacheKey<'_>, way: &Way, decision: &Decision) -> Option<Group> {
+    fn group_of(&self, exchange: &Exchange, key: &CacheKey<'_>, way: &Way, decision: &Decision) -> Option<Group> {
         let settings = &way.policy.settings;
         let is_never_stored =
             exchange.credentials.in_query || exchange.credentials.any && settings.authorization == PolicyAuthorization::Never;
@@ -190,7 +184,7 @@ impl Gateway {
         }
     }
 
-    fn join(&self, exchange: &Exchange<'_>, group: Group, key: &CacheKey<'_>, decision: &Decision) -> Role {
+    fn join(&self, exchange: &Exchange, group: Group, key: &CacheKey<'_>, decision: &Decision) -> Role {
         let leads =
             matches!(decision, Decision::Validate(..)) || may_lead(&exchange.method, &exchange.fields, &exchange.directives);
         let role = self.flights.join(group, key, leads, (self.memory.epoch(), exchange.now));
@@ -203,7 +197,7 @@ impl Gateway {
 
     fn after_waiting(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         (key, group): (&CacheKey<'_>, Group),
         way: &Way,
         decision: &Decision,
@@ -255,7 +249,7 @@ impl Gateway {
     /// Answers with a response while it arrives; none when its beginning is gone.
     ///
     /// Source: RFC 9111 section 4, RFC 9211 section 2.6.
-    fn share(&self, exchange: &mut Exchange<'_>, arriving: &Arriving, decision: &Decision) -> Option<Response<Body>> {
+    fn share(&self, exchange: &mut Exchange, arriving: &Arriving, decision: &Decision) -> Option<Response<Body>> {
         let content = arriving.content()?;
         let word = reply::permit_word(&arriving.head);
         exchange.note_cache(CacheResult::Collapsed, word);
@@ -280,7 +274,7 @@ impl Gateway {
     /// Answers from the store as the leader of an equal validation was answered.
     ///
     /// Source: RFC 9111 section 4.3.3, RFC 9211 section 2.6.
-    fn share_confirmed(&self, exchange: &mut Exchange<'_>, confirmation: &Confirmation) -> Response<Body> {
+    fn share_confirmed(&self, exchange: &mut Exchange, confirmation: &Confirmation) -> Response<Body> {
         let Confirmation { chosen, detail, is_aged, response_time } = confirmation;
         exchange.note_cache(CacheResult::Validated, detail);
         exchange.note_shown(&chosen.head);

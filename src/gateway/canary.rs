@@ -11,6 +11,7 @@
 //! - Who is answered from a transfer that still arrives is not doubted; the same content is when it is stored.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use super::Gateway;
 use super::background::Errand;
@@ -27,7 +28,7 @@ use crate::reply;
 use crate::target::Target;
 use crate::upstream::UpstreamBody;
 
-impl Exchange<'_> {
+impl Exchange {
     /// Has the origin asked what it would have said to this asker, if somebody else may have filled the entry.
     ///
     /// Source: RFC 9111 section 3.5.
@@ -52,7 +53,7 @@ impl Exchange<'_> {
 impl Errand {
     async fn compare(self) {
         let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
-        let mut exchange = Exchange::behind(&gateway, (&connection, listener), (request, id), None);
+        let mut exchange = Exchange::behind(Arc::clone(&gateway), (Arc::new(connection), listener), (request, id), None);
         let outcome = match gateway.compare(&mut exchange, asker, &chosen).await {
             Ok(Some(Ok(()))) => CanaryOutcome::Same,
             Ok(Some(Err(suspicion))) => {
@@ -71,7 +72,7 @@ impl Errand {
 }
 
 /// Names the URL's hash, as the access log does, and the rule by which the response was reused.
-fn report(exchange: &Exchange<'_>, chosen: &Chosen, suspicion: Suspicion) {
+fn report(exchange: &Exchange, chosen: &Chosen, suspicion: Suspicion) {
     let url_hash = exchange.record.url_hash.map(format_hash).unwrap_or_default();
     tracing::warn!(
         id = %format_id(exchange.record.id),
@@ -88,7 +89,7 @@ impl Gateway {
     /// Source: RFC 9111 section 3.5.
     async fn compare(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         asker: (Principal, Target),
         chosen: &Chosen,
     ) -> Result<Option<Result<(), Suspicion>>, Error> {

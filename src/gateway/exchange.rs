@@ -43,10 +43,9 @@ const DRAIN_BYTES: u64 = 64 << 10;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// One request on its way through the gateway.
-pub(super) struct Exchange<'g> {
-    pub(super) gateway: &'g Arc<Gateway>,
-    pub(super) connection: &'g Connection,
-    pub(super) listener: &'g Listener,
+pub(super) struct Exchange {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) connection: Arc<Connection>,
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) version: Version,
@@ -74,16 +73,16 @@ pub(super) struct Exchange<'g> {
     pub(super) has_waited: bool,
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
     /// What the shadow has to know, where there is one.
     pub(super) witness: Option<Box<Witness>>,
     /// A validation in the background: nobody waits for the answer.
     pub(super) turn: Option<Arc<Turn>>,
 }
 
-impl<'g> Exchange<'g> {
+impl Exchange {
     /// A client's request.
-    pub(super) fn begin(gateway: &'g Arc<Gateway>, place: (&'g Connection, usize), mut request: Request<Incoming>) -> Self {
+    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), mut request: Request<Incoming>) -> Self {
         let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
         let (parts, content) = request.into_parts();
         let has_content = !content.is_end_stream();
@@ -93,24 +92,24 @@ impl<'g> Exchange<'g> {
 
     /// A request of the gateway's own, which nobody waits for and which is not recorded.
     pub(super) fn behind(
-        gateway: &'g Arc<Gateway>,
-        place: (&'g Connection, usize),
+        gateway: Arc<Gateway>,
+        place: (Arc<Connection>, usize),
         request: (Parts, u64),
         turn: Option<Turn>,
     ) -> Self {
         Self { turn: turn.map(Arc::new), ..Self::of(gateway, place, request) }
     }
 
-    fn of(gateway: &'g Arc<Gateway>, (connection, listener): (&'g Connection, usize), (parts, id): (Parts, u64)) -> Self {
+    fn of(gateway: Arc<Gateway>, (connection, listener): (Arc<Connection>, usize), (parts, id): (Parts, u64)) -> Self {
         let now = gateway.clock.now();
-        let mut record = Record::new(listener, connection.peer.ip(), now, Clock::instant());
+        let witness = gateway.shadow.as_ref().map(|_| Box::default());
+        let mut record = Box::new(Record::new(listener, connection.peer.ip(), now, Clock::instant()));
         record.id = id;
         record.method = parts.method.clone();
         record.trace = gateway.observer.logs_access().then(|| TraceContext::of(&parts.headers)).flatten();
         Self {
             gateway,
             connection,
-            listener: gateway.listener(listener),
             directives: RequestDirectives::parse(&parts.headers),
             has_content: false,
             content: None,
@@ -129,9 +128,14 @@ impl<'g> Exchange<'g> {
             has_waited: false,
             behind_cache: None,
             record,
-            witness: gateway.shadow.as_ref().map(|_| Box::default()),
+            witness,
             turn: None,
         }
+    }
+
+    /// The listener that it came to.
+    pub(super) fn listener(&self) -> &Listener {
+        self.gateway.listener(self.record.listener)
     }
 
     /// What the look-up decides on.
@@ -245,6 +249,11 @@ impl<'g> Exchange<'g> {
             self.record.reason = error.proxy_status();
         }
         response
+    }
+
+    /// Has the request no content left to be read?
+    pub(super) fn is_settled(&self) -> bool {
+        self.content.as_ref().is_none_or(hyper::body::Body::is_end_stream)
     }
 
     /// Request content that nobody took is read within a bound, so that the connection can be kept; else

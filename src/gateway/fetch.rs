@@ -45,16 +45,16 @@ pub(super) struct Arrived {
 
 impl Gateway {
     /// The fields with which this exchange goes to the origin.
-    pub(super) fn onward_fields(&self, exchange: &Exchange<'_>, permit: &Permit) -> HeaderMap {
+    pub(super) fn onward_fields(&self, exchange: &Exchange, permit: &Permit) -> HeaderMap {
         let via = self.pseudonym.via(exchange.version);
         let client = exchange.connection.peer.ip();
         let authority = permit.target().authority();
         let report = HopReport { client, scheme: permit.target().scheme.as_str(), authority: &authority };
         let onward = Onward {
             via: &via,
-            is_trusted: exchange.listener.trusted_peers.iter().any(|network| network.contains(&client)),
-            consumes_authorization: exchange.listener.auth == crate::config::settings::ListenerAuth::Origin,
-            report: (exchange.listener.mode == Mode::Gateway).then_some(report),
+            is_trusted: exchange.listener().trusted_peers.iter().any(|network| network.contains(&client)),
+            consumes_authorization: exchange.listener().auth == crate::config::settings::ListenerAuth::Origin,
+            report: (exchange.listener().mode == Mode::Gateway).then_some(report),
         };
         let mut fields = hop::request_fields(&exchange.fields, &onward);
         hop::spend_forward(&exchange.method, &mut fields);
@@ -64,7 +64,7 @@ impl Gateway {
     /// Sends the exchange's request with these fields and waits for the response head.
     pub(super) async fn send(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         fields: HeaderMap,
@@ -98,7 +98,7 @@ impl Gateway {
     /// Source: RFC 9110 section 7.6, RFC 9111 section 4.
     pub(super) async fn forward(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         reason: ForwardReason,
@@ -115,7 +115,7 @@ impl Gateway {
     /// Source: RFC 9111 sections 3, 4.3.3 and 4.4.
     pub(super) fn answer(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         arrived: Arrived,
@@ -172,7 +172,7 @@ impl Gateway {
     /// What a stored response remembers of this exchange's request.
     pub(super) fn filler<'a>(
         &'a self,
-        exchange: &'a Exchange<'_>,
+        exchange: &'a Exchange,
         permit: &'a Permit,
         request_time: SystemTime,
         response_time: SystemTime,
@@ -183,7 +183,7 @@ impl Gateway {
             directives: &exchange.directives,
             credentials: exchange.credentials,
             consumed: self.consumed.get(exchange.record.listener).map_or(&[], Vec::as_slice),
-            targets: &exchange.listener.targeted_fields,
+            targets: &exchange.listener().targeted_fields,
             candidates: exchange.candidates,
             is_located: false,
             born: exchange.born,
@@ -195,7 +195,7 @@ impl Gateway {
     /// Counts what the authorization rule decided about a response to a credentialed GET.
     pub(super) fn count_authorization(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &Exchange,
         policy: &CompiledPolicy,
         verdict: &Result<(Head, Option<StoredPart>), NotStored>,
     ) {
@@ -221,7 +221,7 @@ impl Gateway {
     /// Starts a transfer to the client and to the store at once.
     fn store_while_streaming(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         (head, part): (Head, Option<StoredPart>),
         way: &Way,

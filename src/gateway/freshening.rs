@@ -21,7 +21,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.5.
     pub(super) fn freshen_by_head(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &Exchange,
         filler: &Filler<'_>,
         way: &Way,
         (key, status, answer): (&CacheKey<'_>, StatusCode, AnswerFields<'_>),
@@ -42,7 +42,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.4.
     pub(super) fn freshen_beside(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &Exchange,
         filler: &Filler<'_>,
         way: &Way,
         (key, chosen, answer): (&CacheKey<'_>, &Chosen, AnswerFields<'_>),

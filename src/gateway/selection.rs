@@ -32,7 +32,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.1.
     pub(super) async fn select_by_tag(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         offered: Vec<Chosen>,
@@ -65,7 +65,7 @@ impl Gateway {
     /// Source: RFC 9111 sections 4.1 and 4.3.4.
     fn selected(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         selected: Chosen,
@@ -86,7 +86,7 @@ impl Gateway {
 
     /// Stores the selected response once more, for requests whose nominated fields are like this one's; its
     /// content is shared.
-    fn keep_selected(&self, exchange: &Exchange<'_>, permit: &Permit, way: &Way, (head, selected): (&Head, &Chosen), epoch: u64) {
+    fn keep_selected(&self, exchange: &Exchange, permit: &Permit, way: &Way, (head, selected): (&Head, &Chosen), epoch: u64) {
         let settings = &way.policy.settings;
         let names = selected.stored.vary_names().to_vec();
         let variant = vary::fingerprint(&self.keyed, &names, &exchange.fields, settings.vary_normalise);

@@ -17,7 +17,7 @@ use crate::config::settings::Mode;
 use crate::shadow::{Answered, Around, Seen};
 use crate::upstream::UpstreamBody;
 
-impl Exchange<'_> {
+impl Exchange {
     /// A stored response with this head answers.
     pub(super) fn note_shown(&mut self, head: &Arc<Head>) {
         if let Some(witness) = &mut self.witness {
@@ -42,7 +42,7 @@ impl Exchange<'_> {
 
 impl Gateway {
     /// Counts what the shadow's policies would have done with an exchange that came to the cache; changes nothing of it.
-    pub(super) fn cast_shadow(&self, exchange: &Exchange<'_>, permit: &Permit, way: &Way) {
+    pub(super) fn cast_shadow(&self, exchange: &Exchange, permit: &Permit, way: &Way) {
         let (Some(shadow), Some(witness)) = (&self.shadow, &exchange.witness) else { return };
         let consumed = self.consumed.get(exchange.record.listener).map_or(&[][..], Vec::as_slice);
         let seen = Seen {
@@ -50,9 +50,9 @@ impl Gateway {
             method: &exchange.method,
             fields: &exchange.fields,
             has_content: exchange.has_content,
-            is_gateway: exchange.listener.mode == Mode::Gateway,
+            is_gateway: exchange.listener().mode == Mode::Gateway,
             bound_to: exchange.bound_class(),
-            targets: &exchange.listener.targeted_fields,
+            targets: &exchange.listener().targeted_fields,
             consumed,
             filled_by: exchange.filled_by(permit, &way.policy),
             now: exchange.now,

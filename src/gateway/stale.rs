@@ -22,7 +22,7 @@ impl Gateway {
     /// Source: RFC 9111 sections 4.2.4 and 5.2.2.2.
     pub(super) fn disconnected(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         way: &Way,
         chosen: &Chosen,
         error: Error,
@@ -41,7 +41,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.3, RFC 5861 section 4.
     pub(super) fn stand_in(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         way: &Way,
         chosen: &Chosen,
         arrived: Arrived,
@@ -64,7 +64,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.2.4, RFC 9211 sections 2.1 to 2.3.
     fn stale_after(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         way: &Way,
         chosen: &Chosen,
         answered: Option<StatusCode>,

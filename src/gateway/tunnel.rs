@@ -25,7 +25,7 @@ impl Gateway {
     /// is 200.
     ///
     /// Source: RFC 9110 section 9.3.6.
-    pub(super) async fn tunnel(&self, exchange: &mut Exchange<'_>, permit: &Permit) -> Result<Response<Body>, Error> {
+    pub(super) async fn tunnel(&self, exchange: &mut Exchange, permit: &Permit) -> Result<Response<Body>, Error> {
         exchange.record.destination = Some(Destination::Forward);
         let origin = self.upstreams.open_tunnel(permit).await.inspect_err(|error| {
             if let Error::Denied(denied) = error {

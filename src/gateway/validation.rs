@@ -31,7 +31,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.
     pub(super) async fn validate(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         (chosen, why): (Chosen, WhyValidate),
@@ -65,7 +65,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.1.
     pub(super) async fn ask(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         chosen: &Chosen,
@@ -86,7 +86,7 @@ impl Gateway {
     /// same credentials.
     ///
     /// Source: RFC 9111 section 4.3.4.
-    pub(super) async fn ask_anew(&self, exchange: &mut Exchange<'_>, permit: &Permit, way: &Way) -> Result<Arrived, Error> {
+    pub(super) async fn ask_anew(&self, exchange: &mut Exchange, permit: &Permit, way: &Way) -> Result<Arrived, Error> {
         let mut fields = self.onward_fields(exchange, permit);
         remove_conditions(&mut fields);
         let arrived = self.send(exchange, permit, way, fields).await?;
@@ -101,7 +101,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.3.
     fn not_modified(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
         chosen: Chosen,
@@ -120,14 +120,7 @@ impl Gateway {
     /// both together; and so those beside it that the 304 speaks of.
     ///
     /// Source: RFC 9111 sections 3.2 and 4.3.4.
-    pub(super) fn settle(
-        &self,
-        exchange: &Exchange<'_>,
-        permit: &Permit,
-        way: &Way,
-        chosen: &Chosen,
-        arrived: &Arrived,
-    ) -> Settled {
+    pub(super) fn settle(&self, exchange: &Exchange, permit: &Permit, way: &Way, chosen: &Chosen, arrived: &Arrived) -> Settled {
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
         let answer = AnswerFields { received: arrived.response.headers(), kept: &fresh };
@@ -148,7 +141,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.3.3.
     pub(super) fn answer_settled(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut Exchange,
         chosen: Chosen,
         Settled { head, detail, .. }: Settled,
         arrived: &Arrived,

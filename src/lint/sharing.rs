@@ -114,7 +114,7 @@ fn confirmed(evidence: &Evidence, (from, to): (Who, Who), severity: Severity) ->
 fn cookies(evidence: &Evidence, cache: &Cache, keyed: &Keyed, who: Who) -> Option<Finding> {
     let head = cache.verdict(evidence, keyed, who).ok()?;
     let is_shared = Who::ALL.iter().any(|to| *to != who && cache.crossing(evidence, keyed, (who, *to)) == Crossing::Served);
-    let sets = head.reusable_fields.contains_key(header::SET_COOKIE);
+    let sets = head.reusable_fields().contains_key(header::SET_COOKIE);
     (sets && is_shared).then(|| Finding {
         severity: Severity::Unsafe,
         rule: "cookie-for-all",

@@ -21,15 +21,24 @@ use crate::cache::rules::range::{self, Part, Span, content_range};
 use crate::cache::store::transfer::TransferReader;
 use crate::cache::store::{Piece, Reader};
 
+/// The whole representation with fields that are ready.
+pub(super) fn whole(chosen: &Chosen, fields: HeaderMap) -> Response<Body> {
+    let has_content = may_have_content(chosen.head.status) && chosen.stored.content().length() > 0;
+    let body = if has_content { Body::Stored(Reader::whole(chosen.stored.clone())) } else { Body::Empty };
+    let mut response = Response::new(body);
+    *response.status_mut() = chosen.head.status;
+    *response.headers_mut() = fields;
+    response
+}
+
 /// The whole representation, parts of it, or 416.
 ///
 /// Source: RFC 9110 sections 14.2, 15.3.7 and 15.5.17.
-pub(super) fn representation(chosen: &Chosen, fields: &HeaderMap, asked: &Asked<'_>) -> Response<Body> {
+pub(super) fn representation(chosen: &Chosen, mut fields: HeaderMap, asked: &Asked<'_>) -> Response<Body> {
     let held = chosen.stored.part();
     let complete = held.map_or_else(|| chosen.stored.content().length(), |held| held.complete);
     // Where the stored bytes begin.
     let start = held.map_or(0, |held| held.span.first);
-    let mut fields = fields.clone();
     let part = match (range::select(asked.method, asked.fields, &chosen.head, complete), held) {
         (wanted, None) => wanted,
         (Part::Range(span), Some(held)) if held.span.contains(span) => Part::Range(span),

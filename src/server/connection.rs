@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::body::{BodyError, ReplyBody};
 use crate::config::settings::Limits;
 use crate::interim::Interim;
+use crate::target::LastAuthority;
 use crate::upstream::Pins;
 
 use super::registry::Open;
@@ -35,7 +36,7 @@ use super::watch::{Order, Watch};
 use super::wire::Wire;
 
 /// What the gateway may know of the connection that a request came on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Connection {
     /// The client's end; an IPv4 address mapped into IPv6 is given as IPv4.
     pub peer: SocketAddr,
@@ -45,6 +46,16 @@ pub struct Connection {
     pub interim: Interim,
     /// Connections to origins that belong to this one alone.
     pub pins: Pins,
+    /// The authority that was asked for last.
+    pub authority: LastAuthority,
+}
+
+impl Connection {
+    /// A connection on which nothing has happened.
+    #[must_use]
+    pub fn new(peer: SocketAddr, tls: bool) -> Self {
+        Self { peer, tls, interim: Interim::default(), pins: Pins::default(), authority: LastAuthority::default() }
+    }
 }
 
 /// hyper's settings for client connections, made once.
@@ -82,7 +93,7 @@ impl Http {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Fn(Arc<Connection>, Request<Incoming>) -> R,
-        R: Future<Output = Response<ReplyBody>>,
+        R: Future<Output = Response<ReplyBody>> + Unpin,
     {
         let (stream, open) = socket;
         let watch = Arc::clone(open.watch());
@@ -92,21 +103,11 @@ impl Http {
         let waiting = interim.clone();
         let connection = Arc::new(connection);
         let service = service_fn(move |request: Request<Incoming>| {
-            let watch = Arc::clone(&noted);
-            watch.exchange_begins(!request.body().is_end_stream());
-            let interim = interim.clone();
+            noted.exchange_begins(!request.body().is_end_stream());
             interim.turn();
             let is_connect = *request.method() == Method::CONNECT;
-            let answer = handler(Arc::clone(&connection), request);
-            async move {
-                let response = answer.await;
-                interim.taken().await;
-                interim.turn();
-                if is_connect && response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    watch.becomes_tunnel();
-                }
-                Ok::<_, Infallible>(response.map(|content| Noted { content, watch }))
-            }
+            let state = Asking::Asked(handler(Arc::clone(&connection), request));
+            Asked { state, is_connect, watch: Arc::clone(&noted), interim: interim.clone() }
         });
         let mut serving = pin!(self.0.serve_connection(TokioIo::new(wire), service).with_upgrades());
         let mut is_known = false;
@@ -129,6 +130,43 @@ impl Http {
             serving.as_mut().poll(cx)
         })
         .await
+    }
+}
+
+/// A request that the handler has; done when its response may follow what was said before it.
+struct Asked<R> {
+    state: Asking<R>,
+    is_connect: bool,
+    watch: Arc<Watch>,
+    interim: Interim,
+}
+
+#[expect(clippy::large_enum_variant, reason = "every request comes to the large one")]
+enum Asking<R> {
+    Asked(R),
+    Answered(Option<Response<ReplyBody>>),
+}
+
+impl<R: Future<Output = Response<ReplyBody>> + Unpin> Future for Asked<R> {
+    type Output = Result<Response<Noted>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Asking::Asked(answer) = &mut this.state {
+            this.state = Asking::Answered(Some(ready!(Pin::new(answer).poll(cx))));
+        }
+        // No interim response comes after the final one; the connection polls again when it has taken them.
+        if this.interim.is_waiting() {
+            return Poll::Pending;
+        }
+        let Asking::Answered(response) = &mut this.state else { return Poll::Pending };
+        let Some(response) = response.take() else { return Poll::Pending };
+        this.interim.turn();
+        if this.is_connect && response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            this.watch.becomes_tunnel();
+        }
+        let watch = Arc::clone(&this.watch);
+        Poll::Ready(Ok(response.map(|content| Noted { content, watch })))
     }
 }
 

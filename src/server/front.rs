@@ -17,9 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::ReplyBody;
 use crate::config::settings::{Limits, Settings};
-use crate::interim::Interim;
 use crate::metrics::{Metrics, RefusedConnection};
-use crate::upstream::Pins;
 
 use super::connection::{Connection, Http};
 use super::listen::{Bound, Listening};
@@ -40,7 +38,7 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
         connection: Arc<Connection>,
         listener: usize,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Response<ReplyBody>> + Send + 'static;
+    ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static;
 }
 
 /// Listeners as a configuration wants them, bound and not yet accepting.
@@ -278,8 +276,7 @@ impl<H: Handler> Attendant<H> {
     /// One connection from accept to close; a panic in here ends this connection alone. Each request is answered by whoever
     /// has the seat then.
     async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open, seat: Arc<ArcSwap<Self>>) {
-        let (interim, pins) = (Interim::default(), Pins::default());
-        let connection = Connection { peer, tls: self.tls.is_some(), interim, pins };
+        let connection = Connection::new(peer, self.tls.is_some());
         let handler = move |connection: Arc<Connection>, request: Request<Incoming>| {
             let now = seat.load();
             now.handler.clone().answer(connection, now.listener, request)

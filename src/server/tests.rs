@@ -39,8 +39,8 @@ where
         connection: Arc<Connection>,
         listener: usize,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Response<ReplyBody>> + Send + 'static {
-        (self.0)(connection, listener, request)
+    ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static {
+        Box::pin((self.0)(connection, listener, request))
     }
 }
 

@@ -22,6 +22,24 @@ fn x012_absolute_form_wins_over_host() {
     assert_eq!(read(FORWARD, "GET", "http://a.example?q", &["a.example"]).unwrap(), "http://a.example:80/?q");
 }
 
+/// What was read before on the connection changes nothing, whatever it was.
+#[test]
+fn x011_a_remembered_authority_is_read_like_a_new_one() {
+    let texts =
+        ["a.example", "A.example:80", "a.example:81", "10.0.0.1", "a.example:0", "a b", "u@a.example", "[::1]:8080", "a.example"];
+    let last = LastAuthority::default();
+    for text in texts.iter().chain(texts.iter().rev()).chain(&texts) {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::HOST, HeaderValue::from_str(text).unwrap());
+        let uri: Uri = "/x".parse().unwrap();
+        let known = parse_after(&last, GATEWAY, (&Method::GET, &uri), &fields);
+        assert_eq!(known, parse(GATEWAY, &Method::GET, &uri, &fields), "{text}");
+        let absolute: Uri = "http://b.example/x".parse().unwrap();
+        let known = parse_after(&last, FORWARD, (&Method::GET, &absolute), &fields);
+        assert_eq!(known, parse(FORWARD, &Method::GET, &absolute, &fields), "{text}");
+    }
+}
+
 #[test]
 fn x011_host_must_be_single_and_valid() {
     assert_eq!(read(GATEWAY, "GET", "/x", &["a.example:8080"]).unwrap(), "http://a.example:8080/x");

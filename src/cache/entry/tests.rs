@@ -82,7 +82,7 @@ fn n084_an_answer_for_one_asker_is_never_fresh_for_another() {
     let head = for_one(&[ALICE], &[("cache-control", "public, max-age=60"), ("set-cookie", "a=b"), ("age", "5")]);
     assert_eq!((head.status, head.permission, head.is_shareable()), (StatusCode::OK, None, false));
     assert_eq!((head.fresh_for(at(101)), head.current_age(at(101))), (secs(0), Some(secs(6))));
-    assert!(head.reusable_fields.contains_key("set-cookie"), "its own cookie reaches the asker");
+    assert!(head.reusable_fields().contains_key("set-cookie"), "its own cookie reaches the asker");
 }
 
 #[test]

@@ -15,6 +15,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
+use super::directives::Qualified;
 use super::range::{self, Part, Span};
 use super::validate::{is_weak, strong_match};
 use crate::cache::entry::Head;
@@ -89,16 +90,18 @@ pub fn combined_head(stored: &Head, newer: &Head) -> Option<Head> {
         return None;
     }
     let withheld = newer.directives.private.fields();
-    let unvalidated = newer.directives.no_cache.fields();
     let mut head = newer.clone();
     for (name, value) in &stored.fields {
         if newer.fields.contains_key(name) || withheld.contains(name) {
             continue;
         }
         head.fields.append(name.clone(), value.clone());
-        if stored.reusable_fields.contains_key(name) && !unvalidated.contains(name) {
-            head.reusable_fields.append(name.clone(), value.clone());
-        }
+    }
+    // What the older one shows only when it was validated stays so.
+    let unvalidated = stored.directives.no_cache.fields().iter().filter(|name| !newer.fields.contains_key(*name));
+    let unvalidated: Vec<HeaderName> = unvalidated.cloned().collect();
+    if !unvalidated.is_empty() {
+        head.directives.no_cache.merge(Qualified::Fields(unvalidated));
     }
     Some(head)
 }

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::target::Host;
+use crate::target::{Host, Target};
 
 /// A host name, or with `*.` in front every name below it (not the name itself).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,12 @@ impl PathPattern {
             return None;
         }
         Some(if prefix { Self::Prefix(path.into()) } else { Self::Exact(path.into()) })
+    }
+
+    /// Does this pattern cover the target's path? Where every path will do, none is looked for.
+    #[must_use]
+    pub fn covers(&self, target: &Target) -> bool {
+        matches!(self, Self::Prefix(prefix) if &**prefix == "/") || self.matches(target.path())
     }
 
     /// Does this pattern cover the path (without query)?

@@ -473,7 +473,7 @@ fn n100_property_order_letter_case_and_white_space_change_no_decision() {
         let verdict = |lines: &[(&str, String)]| {
             let response: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let head = Given { request, status, response: &response, ..Given::default() }.judge()?;
-            let mut names: Vec<String> = head.reusable_fields.keys().map(ToString::to_string).collect();
+            let mut names: Vec<String> = head.reusable_fields().keys().map(ToString::to_string).collect();
             names.sort_unstable();
             Ok::<_, NotStored>((head.permission, head.credentialed, head.lifetime, head.age, names))
         };

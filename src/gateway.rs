@@ -298,7 +298,7 @@ impl Gateway {
         let status = CacheStatus { ttl: reply::ttl(&chosen.head, exchange.now), detail: Some(word), ..CacheStatus::default() };
         let result = if chosen.stale.is_some() { CacheResult::Stale } else { CacheResult::Hit };
         exchange.note_cache(result, word);
-        exchange.note_shown(&chosen.head);
+        exchange.note_shown(&chosen.head, chosen.stored.content().length());
         let via = self.pseudonym.via(http::Version::HTTP_11);
         reply::stored(chosen, Shown::Reused, &exchange.reply_asked(&via), status)
     }

@@ -8,7 +8,7 @@
 //! - A stored response that answered is taken for what the origin would have sent, or confirmed, had it been asked.
 //! - Parts (206) are not held, what broke off is, and room is made by the size of heads alone.
 //! - A response is there for others from its head on: who waited for it is a hit.
-//! - What HEAD says of a stored response is not taken over, nor is a soft withdrawal of a single URI.
+//! - A soft withdrawal of a single URI is not seen.
 //! - Stale answers in place of errors, and selections by tag, count as the misses that they would be without.
 
 mod held;
@@ -31,7 +31,7 @@ use crate::cache::rules::freshness::Lifetime;
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::validate::weak_match;
-use crate::cache::store::{FilledBy, Memory};
+use crate::cache::store::{Content, FilledBy, Memory, StoredResponse};
 use crate::cache::{CacheResult, ForwardReason};
 
 use crate::config::settings::Settings;
@@ -100,8 +100,8 @@ pub struct Seen<'a> {
 pub struct Witness {
     /// The origin's final answer, if it was the client's.
     pub answered: Option<Answered>,
-    /// The head of the stored response that answered.
-    pub shown: Option<Arc<Head>>,
+    /// The head of the stored response that answered, and the length of its content.
+    pub shown: Option<(Arc<Head>, u64)>,
 }
 
 /// An answer of the origin.
@@ -213,7 +213,7 @@ impl Shadow {
         let key = CacheKey::new(seen.permit, around.keyed);
         let slot = self.held.find(&key, around.memory);
         let decision = lookup::decide(slot.as_deref(), &question.asked(seen), around.keyed, policy);
-        let dated = seen.witness.shown.as_ref().map(|head| as_of(head, seen.now));
+        let dated = seen.witness.shown.as_ref().map(|(head, _)| as_of(head, seen.now));
         let evidence = evidence(seen, dated.as_ref(), around.memory.epoch());
         let outcome = outcome(&decision, evidence.as_ref());
         around.metrics.shadow_decision(active.as_str(), outcome.as_str());
@@ -231,10 +231,31 @@ impl Shadow {
                 self.confirm(&key, &chosen, &filler, (&evidence, policy));
             }
             _ => {
+                if let Some(slot) = slot.filter(|_| *seen.method == Method::HEAD && !seen.has_content) {
+                    let matching =
+                        lookup::matching(&slot, question.partition, seen.fields, around.keyed, policy.settings.vary_normalise);
+                    matching.for_each(|stored| self.described(&key, stored, &filler, (&evidence, policy)));
+                }
                 let Ok((head, None)) = verdict else { return };
-                self.held.keep(&key, (head, &question, seen), (evidence.epoch, policy), around);
+                let content = Content::of_length(evidence.bytes);
+                self.held.keep(&key, (head, content), (&question, seen), (evidence.epoch, policy), around);
             }
         }
+    }
+
+    /// What an answer to HEAD makes of what is held.
+    ///
+    /// Source: RFC 9111 section 4.3.5.
+    fn described(
+        &self,
+        key: &CacheKey<'_>,
+        stored: &Arc<StoredResponse>,
+        filler: &Filler<'_>,
+        (evidence, policy): (&Evidence<'_>, &CompiledPolicy),
+    ) {
+        let fields = AnswerFields { received: evidence.received, kept: &evidence.kept };
+        let becomes = confirm::by_head(stored, filler, evidence.status, fields, policy);
+        self.settle(key, stored, becomes);
     }
 
     /// Would this be stored, and which part of the representation is it?
@@ -266,11 +287,16 @@ impl Shadow {
         let fields = AnswerFields { received: evidence.received, kept: &evidence.kept };
         let confirmed = confirm::by_not_modified(&chosen.head, filler, fields, policy);
         let names = chosen.stored.vary_names();
-        match confirm::becomes(confirmed.verdict, &chosen.head, names, confirmed.credentialed) {
-            Becomes::Freshened(head) => drop(chosen.stored.freshen(head)),
+        let becomes = confirm::becomes(confirmed.verdict, &chosen.head, names, confirmed.credentialed);
+        self.settle(key, &chosen.stored, becomes);
+    }
+
+    fn settle(&self, key: &CacheKey<'_>, stored: &Arc<StoredResponse>, becomes: Becomes) {
+        match becomes {
+            Becomes::Freshened(head) => drop(stored.freshen(head)),
             Becomes::Left => {}
-            Becomes::Outdated => chosen.stored.end_freshness(&chosen.head),
-            Becomes::Dropped => self.held.remove(key.hash(), &chosen.stored),
+            Becomes::Outdated => stored.end_freshness(&stored.head()),
+            Becomes::Dropped => self.held.remove(key.hash(), stored),
         }
     }
 }
@@ -288,9 +314,9 @@ fn evidence<'a>(seen: &Seen<'a>, dated: Option<&'a HeaderMap>, epoch: u64) -> Op
         let kept = hop::response_fields(received, times.1);
         return Some(Evidence { status: *status, received, kept, times: *times, epoch: *epoch, bytes: *bytes });
     }
-    let (head, received) = (seen.witness.shown.as_ref()?, dated?);
+    let ((head, bytes), received) = (seen.witness.shown.as_ref()?, dated?);
     let times = (seen.now, seen.now);
-    Some(Evidence { status: head.status, received, kept: received.clone(), times, epoch, bytes: 0 })
+    Some(Evidence { status: head.status, received, kept: received.clone(), times, epoch, bytes: *bytes })
 }
 
 fn outcome(decision: &Decision, evidence: Option<&Evidence<'_>>) -> Outcome {

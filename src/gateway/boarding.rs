@@ -277,7 +277,7 @@ impl Gateway {
     fn share_confirmed(&self, exchange: &mut Exchange, confirmation: &Confirmation) -> Response<Body> {
         let Confirmation { chosen, detail, is_aged, response_time } = confirmation;
         exchange.note_cache(CacheResult::Validated, detail);
-        exchange.note_shown(&chosen.head);
+        exchange.note_shown(&chosen.head, chosen.stored.content().length());
         let status = CacheStatus {
             fwd: Some(ForwardReason::Stale),
             ttl: reply::ttl(&chosen.head, *response_time),

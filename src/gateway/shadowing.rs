@@ -18,10 +18,10 @@ use crate::shadow::{Answered, Around, Seen};
 use crate::upstream::UpstreamBody;
 
 impl Exchange {
-    /// A stored response with this head answers.
-    pub(super) fn note_shown(&mut self, head: &Arc<Head>) {
+    /// A stored response with this head, and content of this length, answers.
+    pub(super) fn note_shown(&mut self, head: &Arc<Head>, bytes: u64) {
         if let Some(witness) = &mut self.witness {
-            witness.shown = Some(Arc::clone(head));
+            witness.shown = Some((Arc::clone(head), bytes));
         }
     }
 

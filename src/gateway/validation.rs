@@ -147,7 +147,7 @@ impl Gateway {
         arrived: &Arrived,
     ) -> Response<Body> {
         exchange.note_cache(CacheResult::Validated, detail);
-        exchange.note_shown(&head);
+        exchange.note_shown(&head, chosen.stored.content().length());
         let status = CacheStatus {
             fwd: exchange.behind_cache.and_then(|status| status.fwd),
             fwd_status: Some(StatusCode::NOT_MODIFIED.as_u16()),

@@ -27,13 +27,24 @@ pub struct Kept {
     epoch: u64,
 }
 
+impl Kept {
+    /// Bytes in memory, which the contents are not in.
+    fn weight(&self) -> u32 {
+        let contents: u64 = self.slot.variants().iter().map(|stored| stored.content().length()).sum();
+        let all: u64 = self.slot.variants().iter().map(|stored| stored.weight_bytes()).sum();
+        // What the index and the key cost.
+        let around = self.slot.key().weight_bytes() as u64 + 400;
+        u32::try_from(all.saturating_sub(contents) + around).unwrap_or(u32::MAX)
+    }
+}
+
 /// A store of heads.
 pub(super) struct Held(Store);
 
 impl Held {
     /// An empty one, or what another one held.
     pub(super) fn new(before: Option<Store>) -> Self {
-        let empty = || Cache::builder().max_capacity(MOST_BYTES).weigher(|_, kept: &Arc<Kept>| kept.slot.weight()).build();
+        let empty = || Cache::builder().max_capacity(MOST_BYTES).weigher(|_, kept: &Arc<Kept>| kept.weight()).build();
         Self(before.unwrap_or_else(empty))
     }
 
@@ -67,7 +78,8 @@ impl Held {
     pub(super) fn keep(
         &self,
         key: &CacheKey<'_>,
-        (head, question, seen): (Head, &Question, &Seen<'_>),
+        (head, content): (Head, Content),
+        (question, seen): (&Question, &Seen<'_>),
         (epoch, policy): (u64, &CompiledPolicy),
         around: Around<'_>,
     ) {
@@ -77,7 +89,7 @@ impl Held {
         }
         let names = vary::names(&head.fields).unwrap_or_default();
         let variant = vary::fingerprint(around.keyed, &names, seen.fields, policy.settings.vary_normalise);
-        let stored = StoredResponse::new(head, names, variant, Content::default()).within(question.partition);
+        let stored = StoredResponse::new(head, names, variant, content).within(question.partition);
         let stored = Arc::new(stored.filled_by([seen.filled_by]));
         self.0.entry(hash).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value);

@@ -28,6 +28,12 @@ impl Content {
         Self { chunks, length }
     }
 
+    /// Content of this length that is not there, for who decides and never answers.
+    #[must_use]
+    pub fn of_length(length: u64) -> Self {
+        Self { chunks: Vec::new(), length }
+    }
+
     /// The bytes of two spans that overlap or adjoin; nothing is copied.
     fn joined(a: (Span, &Self), b: (Span, &Self)) -> Self {
         let ((low_span, low), (high_span, high)) = if a.0.first <= b.0.first { (a, b) } else { (b, a) };

@@ -23,12 +23,12 @@ use crate::access::Permit;
 use crate::cache::admit::{Answer, admit};
 use crate::cache::confirm::AnswerFields;
 use crate::cache::entry::{Filler, Head};
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, KeyPath};
 use crate::cache::lookup::{self, Decision};
 use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::invalidate::is_located_at;
-use crate::cache::rules::partition::{Identity, Partition, credential_class, principal_hash};
+use crate::cache::rules::partition::{Identity, Partition, Sight, credential_class, principal_hash};
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::stale::{self, Failure};
 use crate::cache::rules::storable::NotStored;
@@ -41,7 +41,7 @@ use crate::policy::{Candidates, CompiledPolicy};
 use crate::reply;
 
 pub use clauses::refusal_of;
-pub use entry::{Entry, explain_entry};
+pub use entry::{Entry, There, explain_entry};
 
 /// One request and the origin's response to it.
 #[derive(Clone, Copy, Debug)]
@@ -176,6 +176,7 @@ pub fn explain(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Explanation {
     let judged = judge(exchange, rules);
     let credentials = judged.credentials;
     let mut steps = vec![clauses::credentials(exchange, rules, credentials), clauses::directives(exchange, rules)];
+    steps.extend(clauses::key(exchange, rules, credentials));
     steps.extend(clauses::policy(exchange, rules));
     let (reuse, reason) = match &judged.verdict {
         Err(why) => {
@@ -219,6 +220,7 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
         path_and_query: &target.path_and_query,
         directives: &directives,
         credentials,
+        named: key_path(exchange, rules, credentials).named(),
         consumed: rules.consumed,
         targets: rules.targets,
         candidates: rules.candidates,
@@ -236,7 +238,7 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
         method: exchange.method,
         fields: exchange.request,
         has_content: exchange.has_content,
-        partition: partition(exchange, rules, Who::Same),
+        sight: Sight { partition: partition(exchange, rules, Who::Same), named: filler.named },
         asker,
     };
     let verdict = admit(&asked, &filler, &answer, policy).map(|(head, _)| head);
@@ -276,19 +278,23 @@ pub fn later(head: &Head, exchange: &Exchange<'_>, rules: &Rules<'_>, (who, now)
     let variant = vary::fingerprint(rules.keyed, &names, exchange.request, settings.vary_normalise);
     let stored =
         StoredResponse::new(head.clone(), names, variant, Content::default()).within(partition(exchange, rules, Who::Same));
-    let slot = Slot::new(CacheKey::new(exchange.permit, rules.keyed).to_stored(), Arc::new(stored));
+    let first = request_credentials(exchange.request, exchange.permit.target().query(), &settings.credentials);
+    let path = key_path(exchange, rules, first);
+    let slot = Slot::new(CacheKey::new(exchange.permit, &path, rules.keyed).to_stored(), Arc::new(stored));
     let fields = who.fields(exchange.request, &settings.credentials);
     let directives = directives(&fields, rules.policy);
     let credentials = request_credentials(&fields, exchange.permit.target().query(), &settings.credentials);
+    let path = key_path(exchange, rules, credentials);
+    let key = CacheKey::new(exchange.permit, &path, rules.keyed);
     let asker = Asker { directives: &directives, credentialed: credentials.any, now, candidates: rules.candidates };
-    let asked = lookup::Asked {
-        method: &Method::GET,
-        fields: &fields,
-        has_content: false,
-        partition: partition(exchange, rules, who),
-        asker,
-    };
-    lookup::decide(Some(&slot), &asked, rules.keyed, rules.policy)
+    let sight = Sight { partition: partition(exchange, rules, who), named: path.named() };
+    let asked = lookup::Asked { method: &Method::GET, fields: &fields, has_content: false, sight, asker };
+    lookup::decide(Some(&slot).filter(|slot| slot.key().is_for(&key)), &asked, rules.keyed, rules.policy)
+}
+
+/// Under which path and query a request for this target with these credentials looks and is stored.
+fn key_path(exchange: &Exchange<'_>, rules: &Rules<'_>, credentials: RequestCredentials) -> KeyPath {
+    KeyPath::of(exchange.permit.target(), &rules.policy.settings.query, credentials)
 }
 
 /// The partition of an asker: by credentials those of their fields, by user the one of the permit or another one.

@@ -38,7 +38,7 @@ use crate::admin::Operator;
 use crate::auth::{Authenticator, Principal, Recognised, Rejection, Unverified};
 use crate::body::{Body, ReplyBody};
 use crate::cache::flights::Flights;
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, KeyPath};
 use crate::cache::lookup::{self, Chosen, Decision};
 use crate::cache::rules::stale::WhyStale;
 use crate::cache::store::Memory;
@@ -104,6 +104,15 @@ struct Way {
     policy: Arc<CompiledPolicy>,
     /// Policies with conditions on the response that fit the request.
     candidates: Candidates,
+    /// Under which path and query it looks and stores.
+    path: KeyPath,
+}
+
+impl Way {
+    /// The one way to a key.
+    fn key<'a>(&'a self, permit: &'a Permit, keyed: &Keyed) -> CacheKey<'a> {
+        CacheKey::new(permit, &self.path, keyed)
+    }
 }
 
 impl Gateway {
@@ -163,8 +172,7 @@ impl Gateway {
         }
         let way = self.way(exchange, &permit)?;
         exchange.record.destination = Some(way.destination);
-        exchange.note_policy(&permit, &way);
-        let key = CacheKey::new(&permit, &self.keyed);
+        let key = way.key(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
         match self.look_up(exchange, &key, &way) {
             Decision::Serve(chosen) => {
@@ -205,7 +213,7 @@ impl Gateway {
         way: &Way,
         decision: Decision,
     ) -> Result<Response<Body>, Error> {
-        let key = CacheKey::new(permit, &self.keyed);
+        let key = way.key(permit, &self.keyed);
         let decision = match self.board(exchange, &key, way, decision).await {
             Boarded::Answered(response) => return Ok(*response),
             Boarded::Goes(decision) => decision,
@@ -213,7 +221,7 @@ impl Gateway {
         match decision {
             Decision::Serve(chosen) => Ok(self.serve_stored(exchange, (permit, way), &chosen)),
             Decision::ServeAndValidate(chosen) => {
-                exchange.validate_behind(permit, &chosen);
+                exchange.validate_behind(permit, way, &chosen);
                 Ok(self.serve_stored(exchange, (permit, way), &chosen))
             }
             Decision::Validate(chosen, why) => self.validate(exchange, permit, way, (chosen, why)).await,
@@ -272,8 +280,8 @@ impl Gateway {
         }
     }
 
-    /// Upstream and policy for a permitted target.
-    fn way(&self, exchange: &Exchange, permit: &Permit) -> Result<Way, Error> {
+    /// Upstream and policy for a permitted target, and what the policy makes of the request.
+    fn way(&self, exchange: &mut Exchange, permit: &Permit) -> Result<Way, Error> {
         let (destination, named) = match exchange.listener().mode {
             Mode::Forward => (Destination::Forward, None),
             Mode::Gateway => {
@@ -283,7 +291,11 @@ impl Gateway {
         };
         let policy = self.policies.select(named, &exchange.method, permit.target());
         let Selected { policy, candidates } = policy.ok_or(Error::Internal("no policy fits"))?;
-        Ok(Way { destination, policy, candidates })
+        let mut way = Way { destination, policy, candidates, path: KeyPath::AS_SENT };
+        exchange.note_policy(permit, &way);
+        way.path = KeyPath::of(permit.target(), &way.policy.settings.query, exchange.credentials);
+        exchange.named = way.path.named();
+        Ok(way)
     }
 
     /// A stored response answers without the origin being asked.
@@ -291,7 +303,7 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     fn serve_stored(&self, exchange: &mut Exchange, (permit, way): (&Permit, &Way), chosen: &Chosen) -> Response<Body> {
         if exchange.is_drawn(way.policy.settings.canary) {
-            exchange.doubt(permit, chosen);
+            exchange.doubt(permit, way, chosen);
         }
         self.memory.touch(&chosen.stored);
         let word = chosen.stale.map_or_else(|| reply::permit_word(&chosen.head), WhyStale::as_str);

@@ -120,6 +120,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         stale_while_revalidate,
         stale_if_error,
         max_stale_disconnected,
+        query,
         vary_normalise,
         share_validations: _,
         canary: _,
@@ -132,7 +133,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
     (default_ttl, heuristic, min_ttl, max_ttl).hash(&mut hash);
     (stale_while_revalidate, stale_if_error, max_stale_disconnected).hash(&mut hash);
-    (vary_normalise, ignore_request_cache_control).hash(&mut hash);
+    (query, vary_normalise, ignore_request_cache_control).hash(&mut hash);
     hash.finish()
 }
 
@@ -191,6 +192,7 @@ fn path_rank(path: &PathPattern) -> (usize, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::rules::query::{Form, Parameter, QueryRule};
     use crate::config::settings::{Credentials, PartitionBy, PolicyAuthorization};
     use crate::target::{Host, Scheme};
 
@@ -289,6 +291,10 @@ mod tests {
             Policy { stale_while_revalidate: hour, ..base.clone() },
             Policy { stale_if_error: hour, ..base.clone() },
             Policy { max_stale_disconnected: hour, ..base.clone() },
+            Policy { query: QueryRule::new(Form::Sorted), ..base.clone() },
+            Policy { query: QueryRule::new(Form::Drop(vec![Parameter::parse("a").unwrap()])), ..base.clone() },
+            Policy { query: QueryRule::new(Form::Keep(vec![Parameter::parse("a").unwrap()])), ..base.clone() },
+            Policy { query: QueryRule::new(Form::Keep(vec![Parameter::parse("a*").unwrap()])), ..base.clone() },
             Policy { vary_normalise: false, ..base.clone() },
             Policy { ignore_request_cache_control: true, ..base },
         ];

@@ -8,6 +8,8 @@
 //! - A stored response that answered is taken for what the origin would have sent, or confirmed, had it been asked.
 //! - Parts (206) are not held, what broke off is, and room is made by the size of heads alone.
 //! - A response is there for others from its head on: who waited for it is a hit.
+//! - What a withdrawn URI is kept under by the candidate's query rules alone stays, and so does what was on its way when an
+//!   unsafe request to another spelling was answered.
 //! - A soft withdrawal of a single URI is not seen.
 //! - Stale answers in place of errors, and selections by tag, count as the misses that they would be without.
 
@@ -25,10 +27,12 @@ use crate::access::Permit;
 use crate::cache::admit::{Answer, admit};
 use crate::cache::confirm::{self, AnswerFields, Becomes};
 use crate::cache::entry::{Filler, Head};
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, hash_of};
 use crate::cache::lookup::{self, Chosen, Decision};
 use crate::cache::rules::freshness::Lifetime;
+use crate::cache::rules::invalidate::{invalidates, related_paths};
 use crate::cache::rules::partial::StoredPart;
+use crate::cache::rules::query::QueryRule;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::validate::weak_match;
 use crate::cache::store::{Content, FilledBy, Memory, StoredResponse};
@@ -51,6 +55,8 @@ pub struct Shadow {
     file: PathBuf,
     policies: Policies,
     routes: Routes,
+    /// Its query rules.
+    rules: Vec<QueryRule>,
     most_bytes: u64,
     held: Held,
 }
@@ -179,11 +185,13 @@ impl Shadow {
     #[must_use]
     pub fn of(settings: &Settings, before: Option<Store>) -> Option<Self> {
         let candidate = settings.shadow.as_ref()?;
-        let Settings { cache, .. } = &*candidate.settings;
+        let Settings { cache, policies, .. } = &*candidate.settings;
+        let rules = policies.iter().map(|policy| &policy.query).filter(|rule| rule.mark().is_some());
         Some(Self {
             file: candidate.file.clone(),
             policies: Policies::new(&candidate.settings),
             routes: Routes::new(&candidate.settings),
+            rules: rules.cloned().collect(),
             most_bytes: cache.max_object_bytes.min(cache.memory_bytes),
             held: Held::new(before),
         })
@@ -210,7 +218,7 @@ impl Shadow {
         let named = self.routes.select(target).filter(|_| seen.is_gateway).and_then(|route| route.policy);
         let Some(selected) = self.policies.select(named, seen.method, target) else { return };
         let (policy, question) = (&*selected.policy, Question::of(seen, around.keyed, &selected));
-        let key = CacheKey::new(seen.permit, around.keyed);
+        let key = CacheKey::new(seen.permit, &question.path, around.keyed);
         let slot = self.held.find(&key, around.memory);
         let decision = lookup::decide(slot.as_deref(), &question.asked(seen), around.keyed, policy);
         let dated = seen.witness.shown.as_ref().map(|(head, _)| as_of(head, seen.now));
@@ -218,6 +226,7 @@ impl Shadow {
         let outcome = outcome(&decision, evidence.as_ref());
         around.metrics.shadow_decision(active.as_str(), outcome.as_str());
         let Some(evidence) = evidence else { return };
+        self.invalidate_after(seen, &evidence, around.keyed);
         let filler = question.filler(seen, &evidence);
         let is_validation = matches!(decision, Decision::Validate(..));
         let verdict = self.verdict(seen, &question, (&filler, &evidence, is_validation), policy);
@@ -225,16 +234,15 @@ impl Shadow {
             let told = Answered::told(verdict.as_ref().map(|(head, _)| head).map_err(|why| *why));
             count_stored(around.metrics, answered.active, told);
         }
+        let matching = || question.matching(slot.as_deref(), seen, (around.keyed, policy));
         match decision {
             Decision::Serve(_) => {}
             Decision::Validate(chosen, _) | Decision::ServeAndValidate(chosen) if is_confirmed(&chosen.head, &evidence) => {
-                self.confirm(&key, &chosen, &filler, (&evidence, policy));
+                self.confirm((&key, &matching()), &chosen, &filler, (&evidence, policy));
             }
             _ => {
-                if let Some(slot) = slot.filter(|_| *seen.method == Method::HEAD && !seen.has_content) {
-                    let matching =
-                        lookup::matching(&slot, question.partition, seen.fields, around.keyed, policy.settings.vary_normalise);
-                    matching.for_each(|stored| self.described(&key, stored, &filler, (&evidence, policy)));
+                if *seen.method == Method::HEAD && !seen.has_content {
+                    matching().iter().for_each(|stored| self.described(&key, stored, &filler, (&evidence, policy)));
                 }
                 let Ok((head, None)) = verdict else { return };
                 let content = Content::of_length(evidence.bytes);
@@ -258,6 +266,23 @@ impl Shadow {
         self.settle(key, stored, becomes);
     }
 
+    /// Lets go of what the candidate's query rules keep for the target of an unsafe request and what its answer points at; the
+    /// real store knows of keys under its own rules alone.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    fn invalidate_after(&self, seen: &Seen<'_>, evidence: &Evidence<'_>, keyed: &Keyed) {
+        if self.rules.is_empty() || !invalidates(seen.method, evidence.status) {
+            return;
+        }
+        let target = seen.permit.target();
+        let related = related_paths(target, evidence.received);
+        for path in std::iter::once(target.path_and_query.clone()).chain(related) {
+            for changed in self.rules.iter().filter_map(|rule| rule.key_of(&path)) {
+                self.held.invalidate(hash_of(keyed, target, &changed));
+            }
+        }
+    }
+
     /// Would this be stored, and which part of the representation is it?
     ///
     /// Source: RFC 9111 section 3.
@@ -274,12 +299,12 @@ impl Shadow {
         if evidence.bytes > self.most_bytes { Err(NotStored::TooLarge) } else { Ok(admitted) }
     }
 
-    /// What a confirmation makes of what is held.
+    /// What a confirmation makes of what is held, and of what is beside it for the same request.
     ///
     /// Source: RFC 9111 section 4.3.4.
     fn confirm(
         &self,
-        key: &CacheKey<'_>,
+        (key, beside): (&CacheKey<'_>, &[Arc<StoredResponse>]),
         chosen: &Chosen,
         filler: &Filler<'_>,
         (evidence, policy): (&Evidence<'_>, &CompiledPolicy),
@@ -289,6 +314,9 @@ impl Shadow {
         let names = chosen.stored.vary_names();
         let becomes = confirm::becomes(confirmed.verdict, &chosen.head, names, confirmed.credentialed);
         self.settle(key, &chosen.stored, becomes);
+        for stored in beside.iter().filter(|stored| !Arc::ptr_eq(stored, &chosen.stored)) {
+            self.settle(key, stored, confirm::beside(stored, filler, fields, policy));
+        }
     }
 
     fn settle(&self, key: &CacheKey<'_>, stored: &Arc<StoredResponse>, becomes: Becomes) {

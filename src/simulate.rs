@@ -8,6 +8,8 @@
 //! - What a line does not hold is taken as it was: a response that was not stored for a reason outside the log (a cookie, a
 //!   nominated field, its size) is not stored here, and a request that asked for validation is validated.
 //! - Responses are taken to be the same as long as their entity tag is.
+//! - A line names its key by a hash: what a candidate's `query` would merge or part cannot be told, and an unsafe request
+//!   invalidates the key that its line names.
 //! - A response is there for the next line at once: who waited for it is a hit.
 
 mod line;
@@ -22,6 +24,7 @@ use moka::sync::Cache;
 use crate::cache::entry::{Filler, Head};
 use crate::cache::rules::authorization::RequestCredentials;
 use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::query::Named;
 use crate::cache::rules::reuse::{self, Asker, Reuse};
 use crate::config::settings::{Listener, ListenerAuth, Mode, Settings};
 use crate::hop::{self, consumed_fields};
@@ -157,6 +160,7 @@ impl Simulation {
             path_and_query: &target.path_and_query,
             directives: &directives,
             credentials: RequestCredentials { any: credentialed, in_query: false },
+            named: Named::EXACT,
             consumed: &consumed,
             targets: &[],
             candidates,

@@ -191,10 +191,8 @@ fn what_is_not_in_this_version_is_refused_and_never_ignored() {
         ),
         ("[[access]]\nname = \"a\"\nallow = true\ngroups = []", "access[0].groups: not in this version; leave it out"),
     ];
-    let policy = [("query = { keep = [\"a\"] }", "query: not in this version; expected \"all\", found a table")];
     let refused = refused.map(|(text, expect)| (text.to_owned(), expect.to_owned()));
-    let policy = policy.map(|(text, expect)| (format!("[[policy]]\nname = \"p\"\n{text}"), format!("policy[0].{expect}")));
-    for (text, expect) in refused.into_iter().chain(policy) {
+    for (text, expect) in refused {
         let found = below(&text);
         assert!(found.ends_with(&expect) && found.lines().count() == 1, "{text}: {found}");
         assert!(!found.contains("hunter2"));
@@ -263,6 +261,44 @@ fn policies_with_conditions_on_the_response_set_what_a_response_decides() {
         below(named),
         "v.toml:11:10: route[0].policy: expected the name of a [[policy]] without content_types and statuses, found \"p\""
     );
+}
+
+/// One way to say it, names that can be names, and no credential among them.
+#[test]
+fn query_rules_are_unmistakable() {
+    let forms = "{ keep = [\"id\"] } or { drop = [\"utm_*\"] }";
+    let name = "a parameter such as \"page\" or \"utm_*\", without percent-encoding";
+    let credential = "expected no name of credentials.query, found \"access_token\"; requests with it carry a credential, which no \
+                      query rule applies to: leave it out here";
+    let refused = [
+        ("\"some\"", format!("query: expected \"all\", \"none\", \"sorted\", {forms}, found \"some\"")),
+        ("\"sortd\"", format!("query: expected \"all\", \"none\", \"sorted\", {forms}, found \"sortd\"; did you mean `sorted`?")),
+        ("3", format!("query: expected \"all\", \"none\", \"sorted\", {forms}, found 3")),
+        ("{}", format!("query: expected {forms}, found neither")),
+        ("{ keep = [\"a\"], drop = [\"b\"] }", format!("query: expected {forms}, found both")),
+        ("{ keep = [] }", "query.keep: expected at least one, found an empty array".to_owned()),
+        ("{ drop = [\"a\", \"a\"] }", "query.drop: expected each once, found one again".to_owned()),
+        ("{ drop = \"a\" }", "query.drop: expected an array, found \"a\"".to_owned()),
+        ("{ drop = [\"a\"], sort = true }", "query.sort: expected a known key, found `sort`; known here: keep, drop".to_owned()),
+        ("{ drop = [\"a=b\"] }", format!("query.drop[0]: expected {name}, found \"a=b\"")),
+        ("{ keep = [\"a\", \"b&c\"] }", format!("query.keep[1]: expected {name}, found \"b&c\"")),
+        ("{ drop = [\"*\"] }", format!("query.drop[0]: expected {name}, found \"*\"")),
+        ("{ drop = [\"%61\"] }", format!("query.drop[0]: expected {name}, found \"%61\"")),
+        ("{ drop = [\"access_token\"] }", format!("query: {credential}")),
+        ("{ keep = [\"id\", \"Access_Token\"] }", format!("query: {credential}")),
+    ];
+    for (value, expect) in refused {
+        let found = below(&format!("[[policy]]\nname = \"p\"\nquery = {value}"));
+        assert!(found.ends_with(&format!("policy[0].{expect}")) && found.lines().count() == 1, "{value}: {found}");
+    }
+    for value in ["\"all\"", "\"none\"", "\"sorted\"", "{ keep = [\"id\", \"a[]\"] }", "{ drop = [\"utm_*\", \"access*\"] }"] {
+        assert_eq!(below(&format!("[[policy]]\nname = \"p\"\nquery = {value}")), "", "{value}");
+    }
+    let ruled = "[[policy]]\nname = \"p\"\nquery = { drop = [\"utm_*\", \"ref\"] }\n".to_owned() + LISTENER;
+    let shown = config::describe(&config::parse(&ruled, "v.toml", std::path::Path::new(".")).unwrap());
+    assert!(shown.contains("query         left out: utm_*, ref; in keys of requests without credentials"), "{shown}");
+    let unlisted = "[[policy]]\nname = \"p\"\ncredentials = { query = [] }\nquery = { drop = [\"access_token\"] }";
+    assert_eq!(below(unlisted), "");
 }
 
 #[test]

@@ -347,6 +347,32 @@ fn heads_come_from_files_and_json_goes_to_machines() {
     assert_eq!([fresh(0), fresh(1), fresh(2)], ["origin", "answer from the store", "origin"]);
 }
 
+/// Under which query it is kept, and for whom it is there then.
+#[test]
+fn the_explanation_names_the_query_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("v.toml");
+    let listener = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n";
+    std::fs::write(&file, format!("{listener}[[policy]]\nname = \"p\"\nquery = \"none\"\n")).unwrap();
+    let configuration = file.to_str().unwrap();
+    let (origin, store) = ("origin", "answer from the store");
+    for (url, credential, key, fresh) in [
+        ("http://a.test/x?page", None, "with another query, by the policy", [store, store, origin]),
+        ("http://a.test/x", None, "the target as sent; by the policy others", [store, store, store]),
+        ("http://a.test/x?page", Some("authorization: Bearer a"), "the target as sent: the policy's", [origin, store, store]),
+    ] {
+        let mut arguments = vec!["--url", url, "-R", "cache-control: public, max-age=60", "--config", configuration, "--json"];
+        arguments.extend(credential.iter().flat_map(|field| ["-H", *field]));
+        let output = vouchsafe(&arguments);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let steps = found["steps"].as_array().unwrap();
+        let answer = steps.iter().find(|step| step["question"] == "key").unwrap()["answer"].as_str().unwrap();
+        assert!(answer.starts_with(key), "{url}: {answer}");
+        let rows: Vec<&str> = found["reuse"].as_array().unwrap().iter().map(|row| row["fresh"].as_str().unwrap()).collect();
+        assert_eq!(rows, fresh, "{url} {credential:?}");
+    }
+}
+
 #[test]
 fn mistakes_are_told_without_what_was_typed() {
     let directory = tempfile::tempdir().unwrap();

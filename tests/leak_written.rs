@@ -19,6 +19,8 @@ mod credentials;
 mod directives;
 #[path = "leak_written/flights.rs"]
 mod flights;
+#[path = "leak_written/queries.rs"]
+mod queries;
 #[path = "leak_written/requests.rs"]
 mod requests;
 #[path = "leak_written/siblings.rs"]

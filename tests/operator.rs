@@ -50,11 +50,11 @@ async fn entries_below_a_prefix_are_listed() {
     let listed = post(&gateway, "/entries", json!({"prefix": "http://app.test/b/"})).await.json();
     let expected = json!({"entries": [
         {"url": "http://app.test/b/1", "status": 200, "bytes": 6, "part": false, "age": 70, "ttl": -10,
-         "permission": "uncredentialed", "partition": "credential", "vary": [], "tags": ["red"]},
+         "permission": "uncredentialed", "partition": "credential", "query": "exact", "vary": [], "tags": ["red"]},
         {"url": "http://app.test/b/2?q=1", "status": 200, "bytes": 6, "part": false, "age": 70, "ttl": -10,
-         "permission": "permit-public", "partition": "credential", "vary": [], "tags": ["red"]},
+         "permission": "permit-public", "partition": "credential", "query": "exact", "vary": [], "tags": ["red"]},
         {"url": "http://app.test/b/vary", "status": 200, "bytes": 6, "part": false, "age": 70, "ttl": -10,
-         "permission": "permit-public", "partition": "credential", "vary": ["accept-language", "x-v"], "tags": ["red"]},
+         "permission": "permit-public", "partition": "credential", "query": "exact", "vary": ["accept-language", "x-v"], "tags": ["red"]},
     ], "more": false});
     assert_eq!(listed, expected);
     let listed = post(&gateway, "/entries", json!({"prefix": "http://app.test/", "limit": 3})).await.json();

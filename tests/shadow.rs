@@ -198,6 +198,26 @@ async fn invalidations_and_withdrawals_reach_the_shadow() {
     assert_eq!(decisions(&gateway).await, are(&[("bypass bypass", 1), ("hit hit", 1), ("miss miss", 3)]));
 }
 
+/// The candidate's query rule merges in the shadow alone, for nobody with credentials, and unsafe requests reach what it keeps.
+#[tokio::test]
+async fn a_query_rule_of_the_candidate_is_seen_at_work() {
+    let (clock, origin) = (test_clock(), saying("public, max-age=60").await);
+    let candidate = Candidate::new("query = { drop = [\"utm_*\"] }");
+    let gateway = start(&origin, &clock, "", &candidate).await;
+    let (nobody, alice) = (gateway.anonymous(), gateway.anonymous().authorization("Bearer a"));
+    nobody.get("/x?utm_a").await;
+    nobody.get("/x?utm_b").await;
+    assert_eq!(decisions(&gateway).await, are(&[("miss hit", 1), ("miss miss", 1)]));
+    alice.get("/x?utm_b").await;
+    assert_eq!(decisions(&gateway).await, are(&[("hit miss", 1), ("miss hit", 1), ("miss miss", 1)]));
+    alice.request("POST", "/x?utm_c").send().await;
+    nobody.get("/x?utm_d").await;
+    let expected = [("bypass bypass", 1), ("hit miss", 1), ("miss hit", 1), ("miss miss", 2)];
+    assert_eq!(decisions(&gateway).await, are(&expected));
+    // The store in force goes by its own policy.
+    assert!(nobody.get("/x?utm_a").await.hit());
+}
+
 /// Another candidate comes into force with a reload, or a mistake in it keeps all as it was.
 #[tokio::test]
 async fn a_reload_reads_the_candidate_again() {
@@ -376,7 +396,9 @@ const OF_RESPONSES: &str = "[[policy]]\nname = \"errors\"\nmatch = { statuses = 
 #[tokio::test]
 async fn a_policy_does_not_differ_from_itself() {
     let number = std::env::var("EXCHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
-    for (seed, policy) in [(1, ""), (2, LISTS), (3, "partition = \"credential\""), (4, "anonymous_entries = \"validate\"")] {
+    for (seed, policy) in
+        [(1, ""), (2, LISTS), (3, "partition = \"credential\""), (4, "anonymous_entries = \"validate\""), (5, "query = \"none\"")]
+    {
         let candidate = Candidate::new(&format!("{policy}\n{OF_RESPONSES}"));
         let (clock, origin) = (test_clock(), Origin::serving(answer).await);
         let builder = Gateway::reverse(&origin, &clock).policy(policy).append(OF_RESPONSES);

@@ -165,6 +165,17 @@ fn a_policy_that_would_share_more_says_where() {
     assert_eq!(report["simulated"]["counts"]["hits"], 1);
 }
 
+/// The log has no queries: a candidate with a rule is replayed under the keys that were, and says so.
+#[test]
+fn a_query_rule_is_named_and_not_replayed() {
+    let log = line(0, "GET", r#""credentialed":false,"result":"miss","cache_control":"max-age=60""#);
+    let ruled = format!("{OPEN}[[policy]]\nname = \"pages\"\nquery = \"none\"\n[[policy]]\nname = \"rest\"\n");
+    let (_, report) = run(&log, &ruled);
+    assert_eq!(report["query_not_replayed"], serde_json::json!(["pages"]));
+    let (_, report) = run(&log, OPEN);
+    assert_eq!(report["query_not_replayed"], serde_json::json!([]));
+}
+
 #[test]
 fn mistakes_change_nothing_and_are_told() {
     let good = line(0, "GET", r#""credentialed":false,"result":"miss","cache_control":"max-age=60""#);

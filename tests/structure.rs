@@ -136,6 +136,28 @@ fn the_second_key_alone_uses_http_cache_semantics() {
     assert_eq!(users, [Path::new("cache/second_key.rs")]);
 }
 
+/// Who makes a key has to ask the policy's query rule: in the gateway one function does, and the explanation another;
+/// the lint is about caches that have none.
+#[test]
+fn keys_are_made_in_one_place() {
+    let mut makers = Vec::new();
+    for path in files(&source()).into_iter().filter(|path| !is_test(path)) {
+        let made = code(&path).iter().filter(|(_, line)| line.contains("CacheKey::new(")).count();
+        if made > 0 {
+            makers.push((path.strip_prefix(source()).expect("a file of ours").to_owned(), made));
+        }
+    }
+    assert_eq!(
+        makers,
+        [
+            (PathBuf::from("explain.rs"), 2),
+            (PathBuf::from("gateway.rs"), 1),
+            (PathBuf::from("lint/crossing.rs"), 1),
+            (PathBuf::from("shadow.rs"), 1)
+        ]
+    );
+}
+
 /// A file is split at 400 lines; its tests do not count, but a file of tests does.
 #[test]
 fn files_stay_readable() {

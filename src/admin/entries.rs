@@ -65,6 +65,8 @@ struct Entry {
     permission: &'static str,
     /// By what its reuse is narrowed.
     partition: &'static str,
+    /// Whether the policy's query rule keeps it for other queries too.
+    query: &'static str,
     vary: Vec<String>,
     tags: Vec<String>,
 }
@@ -114,6 +116,7 @@ impl Entry {
                 Partition::Credential(_) => "credential",
                 Partition::Principal(_) => "principal",
             },
+            query: if head.named.rule.is_some() { "rule" } else { "exact" },
             vary: stored.vary_names().iter().map(|name| name.as_str().to_owned()).collect(),
             tags: head.tags().map(str::to_owned).collect(),
         }

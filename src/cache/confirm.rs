@@ -83,10 +83,11 @@ fn judge(stored: &Head, filler: &Filler<'_>, merged: AnswerFields<'_>, policy: &
 }
 
 /// Who a confirmed response is judged for: an entry filled with credentials stays one, and one confirmed
-/// to credentials becomes one. HEAD confirms what a GET stored (RFC 9111 section 4.3.5).
+/// to credentials becomes one; and what another target's answer changed is not the key's own any more. HEAD confirms what a GET stored (RFC 9111 section 4.3.5).
 fn filler_of_both<'a>(filler: &Filler<'a>, stored: &Head) -> Filler<'a> {
     let mut both = Filler { method: &Method::GET, ..*filler };
     both.credentials.any |= stored.credentialed;
+    both.named = stored.named.changed_by(filler.named);
     both
 }
 

@@ -14,6 +14,7 @@ use super::rules::authorization::RequestCredentials;
 use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives, Seconds};
 use super::rules::freshness::{Answered, Lifetime, lifetime};
 use super::rules::groups;
+use super::rules::query::Named;
 use super::rules::storable::{Asked, NotStored, storable, stored_fields};
 use super::rules::targeted::select;
 use super::second_key;
@@ -34,6 +35,8 @@ pub struct Head {
     pub directives: ResponseDirectives,
     /// Whether the request that filled the entry carried credentials.
     pub credentialed: bool,
+    /// For which targets it is there, of those that its key stands for.
+    pub named: Named,
     /// The directive that permits reuse; none for an uncredentialed entry.
     pub permission: Option<PermissionReason>,
     /// Freshness lifetime and its source.
@@ -88,6 +91,8 @@ pub struct Filler<'a> {
     pub directives: &'a RequestDirectives,
     /// Credentials as received.
     pub credentials: RequestCredentials,
+    /// How its target relates to the key.
+    pub named: Named,
     /// Fields that the gateway strips, consumes or writes.
     pub consumed: &'a [HeaderName],
     /// RFC 9213 target list of the listener.
@@ -153,6 +158,7 @@ impl Head {
             status,
             fields,
             credentialed: filler.credentials.any,
+            named: filler.named,
             permission,
             lifetime,
             age,
@@ -177,6 +183,7 @@ impl Head {
             fields: kept,
             directives: select(received, filler.targets).directives,
             credentialed: filler.credentials.any,
+            named: filler.named,
             permission: None,
             lifetime: Lifetime { duration: Duration::ZERO, source: super::rules::freshness::LifetimeSource::None },
             age: age_base(received, filler.request_time, filler.response_time),

@@ -325,7 +325,7 @@ impl Arriving {
     /// Source: RFC 9111 section 4.
     #[must_use]
     pub fn worth(&self, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Worth {
-        if self.partition != asked.partition {
+        if self.partition != asked.sight.partition || !self.head.named.is_for(asked.sight.named) {
             return Worth::Nothing;
         }
         let wanted = vary::fingerprint(keyed, &self.vary_names, asked.fields, policy.settings.vary_normalise);

@@ -2,12 +2,15 @@
 //!
 //! RFC 9111 sections 2 and 4. Scheme and host are in one spelling and the default port is filled in
 //! (RFC 3986 section 6.2.3); path and query are kept octet for octet, because nobody but the origin
-//! knows what may be changed in them.
+//! knows what may be changed in them. Where an operator knows too, the query rule of a policy decides under which query a
+//! request without credentials looks and is kept: [`KeyPath`].
 //!
 //! # Deviations
 //!
 //! none
 
+use super::rules::authorization::RequestCredentials;
+use super::rules::query::{Named, QueryRule};
 use crate::access::Permit;
 use crate::keyed::Keyed;
 use crate::target::{Host, Scheme, Target};
@@ -19,6 +22,15 @@ use crate::target::{Host, Scheme, Target};
 pub struct CacheKey<'a> {
     hash: u128,
     target: &'a Target,
+    path_and_query: &'a str,
+}
+
+/// The path and query that a request's responses are kept under, by the policy in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPath {
+    /// None: as sent.
+    changed: Option<Box<str>>,
+    named: Named,
 }
 
 /// A URI as far as it selects stored responses.
@@ -39,11 +51,12 @@ pub struct StoredKey {
 }
 
 impl<'a> CacheKey<'a> {
-    /// The key of the permitted target.
+    /// The key of the permitted target, under this path and query.
     #[must_use]
-    pub fn new(permit: &'a Permit, keyed: &Keyed) -> Self {
+    pub fn new(permit: &'a Permit, path: &'a KeyPath, keyed: &Keyed) -> Self {
         let target = permit.target();
-        Self { hash: hash_of(keyed, target), target }
+        let path_and_query = path.of_target(target);
+        Self { hash: hash_of(keyed, target, path_and_query), target, path_and_query }
     }
 
     /// The hash under which the entry is found.
@@ -52,7 +65,7 @@ impl<'a> CacheKey<'a> {
         self.hash
     }
 
-    /// The target it was made from.
+    /// The target it was made from, as sent.
     #[must_use]
     pub fn target(&self) -> &'a Target {
         self.target
@@ -67,7 +80,7 @@ impl<'a> CacheKey<'a> {
     /// The URI.
     #[must_use]
     pub fn located(&self) -> Located<'a> {
-        Located::of(self.target)
+        Located { path_and_query: self.path_and_query, ..Located::of(self.target) }
     }
 
     /// The form that an entry keeps.
@@ -78,14 +91,8 @@ impl<'a> CacheKey<'a> {
             scheme: self.target.scheme,
             host: self.target.host.clone(),
             port: self.target.port,
-            path_and_query: self.target.path_and_query.clone(),
+            path_and_query: self.path_and_query.into(),
         }
-    }
-
-    /// The hash of another path and query of the same origin (RFC 9111 section 4.4).
-    #[must_use]
-    pub fn sibling_hash(&self, keyed: &Keyed, path_and_query: &str) -> u128 {
-        hash(keyed, self.target, path_and_query)
     }
 }
 
@@ -96,7 +103,7 @@ impl StoredKey {
     #[must_use]
     pub fn is_for(&self, key: &CacheKey<'_>) -> bool {
         let target = key.target;
-        self.path_and_query == target.path_and_query
+        *self.path_and_query == *key.path_and_query
             && self.host == target.host
             && self.port == target.port
             && self.scheme == target.scheme
@@ -141,11 +148,16 @@ impl<'a> Located<'a> {
         Self { origin: (target.scheme, &target.host, target.port), path_and_query: &target.path_and_query }
     }
 
-    /// Is it this one?
+    /// Is it this one, with this path and query in place of its own?
     #[must_use]
-    pub fn is(&self, target: &Target) -> bool {
-        let other = Located::of(target);
-        self.path_and_query == other.path_and_query && self.origin == other.origin
+    pub fn is(&self, target: &Target, path_and_query: &str) -> bool {
+        self.path_and_query == path_and_query && self.origin == Located::of(target).origin
+    }
+
+    /// Does it differ from this one in the query at most?
+    #[must_use]
+    pub fn is_beside(&self, target: &Target) -> bool {
+        self.path_and_query.split('?').next() == Some(target.path()) && self.origin == Located::of(target).origin
     }
 
     /// Does it begin with this one, on the same origin?
@@ -156,13 +168,40 @@ impl<'a> Located<'a> {
     }
 }
 
-/// The hash under which responses for this URI are kept.
-#[must_use]
-pub fn hash_of(keyed: &Keyed, target: &Target) -> u128 {
-    hash(keyed, target, &target.path_and_query)
+impl KeyPath {
+    /// The target as sent.
+    pub const AS_SENT: Self = Self { changed: None, named: Named::EXACT };
+
+    /// For a request with these credentials, under a policy with this rule. A rule is for requests without any: whose answer
+    /// may depend on who asks is kept and looked for under the target as sent.
+    ///
+    /// Source: RFC 9111 sections 3.5 and 4.
+    #[must_use]
+    pub fn of(target: &Target, rule: &QueryRule, credentials: RequestCredentials) -> Self {
+        if credentials.any || rule.mark().is_none() {
+            return Self::AS_SENT;
+        }
+        let changed = rule.key_of(&target.path_and_query);
+        let named = Named { is_exact: changed.is_none(), rule: rule.mark() };
+        Self { changed, named }
+    }
+
+    /// The path and query of this target.
+    #[must_use]
+    pub fn of_target<'a>(&'a self, target: &'a Target) -> &'a str {
+        self.changed.as_deref().unwrap_or(&target.path_and_query)
+    }
+
+    /// How the target relates to it.
+    #[must_use]
+    pub fn named(&self) -> Named {
+        self.named
+    }
 }
 
-fn hash(keyed: &Keyed, target: &Target, path_and_query: &str) -> u128 {
+/// The hash under which responses for this URI are kept, with this path and query in place of its own.
+#[must_use]
+pub fn hash_of(keyed: &Keyed, target: &Target, path_and_query: &str) -> u128 {
     let mut hash = keyed.start("key");
     hash.part(target.scheme.as_str().as_bytes());
     match &target.host {

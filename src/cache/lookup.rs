@@ -16,7 +16,7 @@ use http::{HeaderMap, Method};
 use super::entry::Head;
 use super::rules::offer;
 use super::rules::partial;
-use super::rules::partition::Partition;
+use super::rules::partition::Sight;
 use super::rules::precondition::is_for_origin;
 use super::rules::reuse::{self, Asker, Reuse, WhyNever, WhyValidate};
 use super::rules::stale::{WhyStale, may_ask_behind};
@@ -64,8 +64,8 @@ pub struct Asked<'a> {
     pub fields: &'a HeaderMap,
     /// Whether it has content.
     pub has_content: bool,
-    /// Among whose stored responses one is looked for.
-    pub partition: Partition,
+    /// Among which stored responses one is looked for.
+    pub sight: Sight,
     /// What the reuse rules look at.
     pub asker: Asker<'a>,
 }
@@ -105,8 +105,8 @@ pub fn decide(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &Co
 }
 
 fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy: &CompiledPolicy) -> Decision {
-    // What another partition has is not betrayed by another word.
-    let slot = slot.filter(|slot| slot.variants_in(asked.partition).next().is_some());
+    // What is not for this request, as what another partition has, is not betrayed by another word.
+    let slot = slot.filter(|slot| slot.variants_for(asked.sight).next().is_some());
     let Some(slot) = slot else { return Decision::Forward(ForwardReason::UriMiss) };
     let Some((stored, head)) = select_variant(slot, asked, keyed, policy.settings.vary_normalise) else {
         return unmatched(slot, asked, policy);
@@ -129,7 +129,7 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
 ///
 /// Source: RFC 9111 sections 4.1 and 4.3.1.
 fn unmatched(slot: &Slot, asked: &Asked<'_>, policy: &CompiledPolicy) -> Decision {
-    if slot.variants_in(asked.partition).any(|stored| stored.part().is_some()) {
+    if slot.variants_for(asked.sight).any(|stored| stored.part().is_some()) {
         return Decision::Forward(ForwardReason::Miss);
     }
     if asked.asker.credentialed || !offer::may_ask(asked.method, asked.fields) {
@@ -137,7 +137,7 @@ fn unmatched(slot: &Slot, asked: &Asked<'_>, policy: &CompiledPolicy) -> Decisio
     }
     let credential_fields = &policy.settings.credentials.headers;
     let mut offered: Vec<Chosen> = Vec::new();
-    for stored in slot.variants_in(asked.partition) {
+    for stored in slot.variants_for(asked.sight) {
         let head = stored.head();
         if offer::may_offer(&head, stored.vary_names(), asked.fields, credential_fields) {
             offered.push(Chosen { stored: Arc::clone(stored), head, stale: None });
@@ -156,7 +156,7 @@ fn select_variant(slot: &Slot, asked: &Asked<'_>, keyed: &Keyed, normalises: boo
     let holds = |stored: &&Arc<StoredResponse>| {
         stored.part().is_none_or(|part| partial::answers(asked.method, asked.fields, &stored.head(), part))
     };
-    let mut matching = matching(slot, asked.partition, asked.fields, keyed, normalises).filter(holds);
+    let mut matching = matching(slot, asked.sight, asked.fields, keyed, normalises).filter(holds);
     let first = matching.next()?;
     let mut best = (Arc::clone(first), first.head());
     for stored in matching {
@@ -168,19 +168,19 @@ fn select_variant(slot: &Slot, asked: &Asked<'_>, keyed: &Keyed, normalises: boo
     Some(best)
 }
 
-/// The variants of this partition whose nominated fields match the request's.
+/// The variants in sight whose nominated fields match the request's.
 ///
 /// Source: RFC 9111 section 4.1.
 pub fn matching<'s>(
     slot: &'s Slot,
-    partition: Partition,
+    sight: Sight,
     request: &'s HeaderMap,
     keyed: &'s Keyed,
     normalises: bool,
 ) -> impl Iterator<Item = &'s Arc<StoredResponse>> {
     // Variants of one key usually name the same fields: one fingerprint then serves them all.
     let mut known: Option<(&[HeaderName], u128)> = None;
-    slot.variants_in(partition).filter(move |stored| {
+    slot.variants_for(sight).filter(move |stored| {
         let names = stored.vary_names();
         let wanted = match known {
             _ if names.is_empty() => return true,

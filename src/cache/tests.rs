@@ -9,8 +9,10 @@ use http::{Method, StatusCode};
 use crate::access::{Access, Permit, Question};
 use crate::auth::Principal;
 use crate::cache::entry::{Filler, Head};
+use crate::cache::key::{CacheKey, KeyPath};
 use crate::cache::rules::authorization::request_credentials;
 use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::query::Named;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::vary;
 use crate::cache::store::{Content, StoredResponse};
@@ -98,6 +100,7 @@ impl Given<'_> {
             path_and_query: self.target,
             directives: &RequestDirectives::parse(&request),
             credentials: request_credentials(&request, query, &self.policy.settings.credentials),
+            named: Named::EXACT,
             consumed: self.consumed,
             targets: self.targets,
             candidates: Candidates::NONE,
@@ -189,6 +192,12 @@ impl Random {
     pub(crate) fn ows(&mut self) -> &'static str {
         self.pick(&["", " ", "\t", "  "])
     }
+}
+
+/// The key of a permit, its target as sent.
+pub(crate) fn key<'a>(permit: &'a Permit, keyed: &Keyed) -> CacheKey<'a> {
+    static AS_SENT: KeyPath = KeyPath::AS_SENT;
+    CacheKey::new(permit, &AS_SENT, keyed)
 }
 
 /// A permit for `scheme://host:port/path`; the user "-" is nobody.

@@ -61,6 +61,8 @@ struct Outcome {
     report: Report,
     foreign: u64,
     notes: Vec<String>,
+    /// Policies whose query rules the log cannot show.
+    ruled: Vec<String>,
 }
 
 fn report(args: &SimulateArgs) -> Result<Outcome, (String, u8)> {
@@ -70,6 +72,8 @@ fn report(args: &SimulateArgs) -> Result<Outcome, (String, u8)> {
     let file = File::open(&args.log).map_err(failed)?;
     let progress = progress(file.metadata().map_err(failed)?.len());
     let mut lines = BufReader::with_capacity(1 << 18, file);
+    let ruled = settings.policies.iter().filter(|policy| policy.query.mark().is_some());
+    let ruled = ruled.map(|policy| policy.name.clone()).collect();
     let mut simulation = Simulation::new(settings);
     let (mut notes, mut number, mut foreign) = (Vec::new(), 0_u64, 0_u64);
     let mut buffer = Vec::with_capacity(1 << 12);
@@ -111,7 +115,7 @@ fn report(args: &SimulateArgs) -> Result<Outcome, (String, u8)> {
     if foreign > 0 {
         notes.push(format!("{foreign} of {number} lines were left out"));
     }
-    Ok(Outcome { report, foreign, notes })
+    Ok(Outcome { report, foreign, notes, ruled })
 }
 
 /// Never the text itself: it may hold anything.
@@ -153,6 +157,13 @@ impl Outcome {
                 let _ = writeln!(text, "{count:>10} {path}");
             }
         }
+        if !self.ruled.is_empty() {
+            let names = self.ruled.join(", ");
+            let _ = writeln!(
+                text,
+                "\nnot replayed: query of {names}; the log has no queries, and its keys are those of the gateway that wrote it"
+            );
+        }
         text
     }
 
@@ -170,6 +181,7 @@ impl Outcome {
             "simulated": tally(&self.report.simulated),
             "newly_shared": paths(self.report.newly_shared()),
             "newly_refused": paths(self.report.newly_refused()),
+            "query_not_replayed": self.ruled,
         });
         format!("{value:#}\n")
     }

@@ -277,6 +277,9 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
             &format!("{} of reuses across requesters are compared with the origin's own answer", policy.canary),
         );
     }
+    if policy.query.mark().is_some() {
+        page.detail("query", &format!("{}; in keys of requests without credentials, the origin gets it as sent", policy.query));
+    }
     let by = if policy.vary_normalise { "languages and codings by meaning" } else { "every field as spelled" };
     page.detail("variants", &format!("{by}; of one key: {}", policy.vary_limit));
 }

@@ -23,6 +23,7 @@ use super::quantities::{parse_duration, parse_network, parse_server, parse_size,
 use super::reader::Section;
 use super::settings::{HostPattern, MediaPattern, PathPattern, Server, StatusRange};
 use crate::cache::rules::canary::Share;
+use crate::cache::rules::query::Parameter;
 
 /// One value with its full name.
 pub(super) struct Value<'a> {
@@ -249,6 +250,12 @@ impl<'a> Value<'a> {
             Err(found) if text.contains('@') => self.complain(&format!("expected {expected}, found {found}")),
             Err(found) => self.complain(&format!("expected {expected}, found {found} in {}", self.found())),
         }
+    }
+
+    /// A parameter of a query by its name, or by the beginning of its name.
+    pub(super) fn parameter(&self) -> Option<Parameter> {
+        let expected = "a parameter such as \"page\" or \"utm_*\", without percent-encoding";
+        Parameter::parse(self.string(expected)?).or_else(|| self.mistake(expected))
     }
 
     /// A path, made absolute; the file need not exist.

@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use http::header::{self, HeaderMap};
 
-use super::{Exchange, Rules, Step, has_validator, stands_in};
+use super::{Exchange, Rules, Step, has_validator, key_path, stands_in};
 use crate::cache::PermissionReason;
 use crate::cache::entry::Head;
 use crate::cache::rules::authorization::RequestCredentials;
 use crate::cache::rules::freshness::LifetimeSource;
+use crate::cache::rules::query::Named;
 use crate::cache::rules::stale::Failure;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::targeted::select;
@@ -42,6 +43,21 @@ pub(super) fn policy(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Option<Step>
     let decides = rules.policy.for_response(rules.candidates, exchange.status, exchange.response);
     let is_by_response = !std::ptr::eq(decides, rules.policy);
     is_by_response.then(|| step("policy", format!("{}, by the response", decides.settings.name), "RFC 9111 section 1.1"))
+}
+
+/// Under which query it is looked for and kept, where the policy has a rule about that.
+pub(super) fn key(exchange: &Exchange<'_>, rules: &Rules<'_>, found: RequestCredentials) -> Option<Step> {
+    let rule = &rules.policy.settings.query;
+    let named = key_path(exchange, rules, found).named();
+    rule.mark()?;
+    let answer = match named {
+        _ if found.any => "the target as sent: the policy's query rule is for requests without credentials".to_owned(),
+        Named { is_exact: true, .. } => format!(
+            "the target as sent; by the policy others are kept there too, of requests without credentials (query: {rule})"
+        ),
+        _ => format!("with another query, by the policy and for requests without credentials alone (query: {rule})"),
+    };
+    Some(step("key", answer, "RFC 9111 section 4"))
 }
 
 /// Which field's directives are in force.

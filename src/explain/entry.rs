@@ -44,14 +44,26 @@ pub struct Entry {
     pub steps: Vec<Step>,
 }
 
+/// For which requests a stored response is there by the query of a URL.
+#[derive(Clone, Copy, Debug)]
+pub struct There {
+    /// Those without credentials.
+    pub without_credentials: bool,
+    /// Those with credentials.
+    pub with_credentials: bool,
+}
+
 /// What this stored response is worth now, to requests that its `Vary` and partition select it for.
 ///
 /// Source: RFC 9111 section 4.
 #[must_use]
-pub fn explain_entry(view: &View, selected: &Selected, now: SystemTime) -> Entry {
+pub fn explain_entry(view: &View, there: There, selected: &Selected, now: SystemTime) -> Entry {
     let (head, Selected { policy, candidates }) = (&view.head, selected);
     let decides = policy.for_response(*candidates, head.status, &head.fields);
-    let worth = |credentialed| {
+    let worth = |credentialed, is_there: bool| {
+        if !is_there {
+            return "origin: it is kept for other queries or other requests";
+        }
         let directives = RequestDirectives::default();
         word(reuse::decide(head, &Asker { directives: &directives, credentialed, now, candidates: *candidates }, policy))
     };
@@ -70,8 +82,8 @@ pub fn explain_entry(view: &View, selected: &Selected, now: SystemTime) -> Entry
         complete: !view.is_part,
         age: head.current_age(now).map(|age| age.as_secs()),
         fresh_for: head.fresh_for(now).as_secs(),
-        without_credentials: worth(false),
-        with_credentials: worth(true),
+        without_credentials: worth(false, there.without_credentials),
+        with_credentials: worth(true, there.with_credentials),
         steps: clauses::of_entry(head, now),
     }
 }

@@ -90,11 +90,14 @@ impl Gateway {
         let metrics = Arc::clone(observer.metrics());
         let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
         let Lasting { memory, flights, in_flight_bytes, open_tunnels, background, clock, keyed, pseudonym, shadowed } = lasting;
+        let authenticators = Authenticator::after(before, &settings, keyed, Some(&metrics))?;
+        let upstreams = Upstreams::new(&settings, Arc::clone(&access), metrics)?;
+        memory.learn(settings.policies.iter().map(|policy| &policy.query), &keyed);
         Ok(Arc::new(Self {
-            authenticators: Authenticator::after(before, &settings, keyed, Some(&metrics))?,
+            authenticators,
             policies: Policies::new(&settings),
             routes: Routes::new(&settings),
-            upstreams: Upstreams::new(&settings, Arc::clone(&access), metrics)?,
+            upstreams,
             consumed: settings.listeners.iter().map(consumes).collect(),
             shadow: Shadow::of(&settings, shadowed),
             memory,

@@ -20,7 +20,6 @@ use crate::access::{Permit, Question};
 use crate::access_log::format_id;
 use crate::auth::Principal;
 use crate::body::Body;
-use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::stale::{NARROWING, speaks_of_resource};
 use crate::cache::rules::validate::selects;
@@ -43,6 +42,8 @@ pub(super) struct Errand {
     pub(super) id: u64,
     pub(super) asker: (Principal, Target),
     pub(super) chosen: Chosen,
+    /// The hash that it was found under.
+    pub(super) found_under: u128,
     pub(super) room: OwnedSemaphorePermit,
 }
 
@@ -50,21 +51,21 @@ impl Exchange {
     /// Has the origin asked about the stored response, unless that is being done or has just been done.
     ///
     /// Source: RFC 5861 section 3.
-    pub(super) fn validate_behind(&self, permit: &Permit, chosen: &Chosen) {
+    pub(super) fn validate_behind(&self, permit: &Permit, way: &Way, chosen: &Chosen) {
         let gateway = &self.gateway;
         // What the origin knows of a connection goes with no other one (RFC 4559 section 6).
         if self.connection.pins.is_used() {
             return;
         }
-        let key = CacheKey::new(permit, &gateway.keyed);
+        let key = way.key(permit, &gateway.keyed);
         let Some(turn) = gateway.memory.turn(&key, (&chosen.stored, &chosen.head)) else { return };
-        if let Some(errand) = self.errand(permit, chosen) {
+        if let Some(errand) = self.errand(permit, way, chosen) {
             tokio::spawn(errand.validate(turn));
         }
     }
 
     /// What to ask the origin about this stored response behind the asker's back; none while too many are on their way.
-    pub(super) fn errand(&self, permit: &Permit, chosen: &Chosen) -> Option<Errand> {
+    pub(super) fn errand(&self, permit: &Permit, way: &Way, chosen: &Chosen) -> Option<Errand> {
         let room = Arc::clone(&self.gateway.background).try_acquire_owned().ok()?;
         Some(Errand {
             gateway: Arc::clone(&self.gateway),
@@ -75,6 +76,7 @@ impl Exchange {
             id: self.record.id,
             asker: (permit.principal().clone(), permit.target().clone()),
             chosen: chosen.clone(),
+            found_under: way.key(permit, &self.gateway.keyed).hash(),
             room,
         })
     }
@@ -95,9 +97,9 @@ impl Exchange {
 
 impl Errand {
     async fn validate(self, turn: Turn) {
-        let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
+        let Self { gateway, connection, listener, request, id, asker, chosen, found_under, room } = self;
         let mut exchange = Exchange::behind(Arc::clone(&gateway), (Arc::new(connection), listener), (request, id), Some(turn));
-        if let Err(error) = gateway.validate_unasked(&mut exchange, asker, &chosen).await {
+        if let Err(error) = gateway.validate_unasked(&mut exchange, asker, (&chosen, found_under)).await {
             tracing::debug!(id = %format_id(id), %error, "validation in the background failed, the stored response stays");
         }
         drop(room);
@@ -114,7 +116,6 @@ impl Gateway {
         let (client, mode) = (exchange.connection.peer.ip(), exchange.listener().mode);
         let permit = self.access.decide(Question { principal, target, method: &Method::GET, client, mode })?;
         let way = self.way(exchange, &permit)?;
-        exchange.note_policy(&permit, &way);
         Ok((permit, way))
     }
 
@@ -124,8 +125,17 @@ impl Gateway {
     /// entry answers while it is validated: the origin has something else to say now.
     ///
     /// Source: RFC 5861 section 3, RFC 9111 section 4.3.3.
-    async fn validate_unasked(&self, exchange: &mut Exchange, asker: (Principal, Target), chosen: &Chosen) -> Result<(), Error> {
+    async fn validate_unasked(
+        &self,
+        exchange: &mut Exchange,
+        asker: (Principal, Target),
+        (chosen, found_under): (&Chosen, u128),
+    ) -> Result<(), Error> {
         let (permit, way) = self.let_through(exchange, asker)?;
+        // A policy for GET alone may keep them elsewhere; what is asked now would then say nothing of this one.
+        if way.key(&permit, &self.keyed).hash() != found_under {
+            return Ok(());
+        }
         let (arrived, outcome) = self.ask(exchange, &permit, &way, chosen).await?;
         let arrived = match outcome {
             ValidationOutcome::NotModified if selects(arrived.response.headers(), &chosen.head) => {

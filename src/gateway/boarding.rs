@@ -163,13 +163,13 @@ impl Gateway {
         if !is_waiting || is_known || is_never_stored || !may_follow(&exchange.method, &exchange.fields, &exchange.directives) {
             return None;
         }
-        let all = Group::of_key(key, exchange.partition, exchange.credentials.any);
+        let all = self.whole_group(exchange, key);
         match decision {
             Decision::Forward(ForwardReason::UriMiss | ForwardReason::Miss) => Some(all),
             Decision::Forward(ForwardReason::VaryMiss) | Decision::Offer(_) => {
                 let slot = self.memory.find(key);
                 let names =
-                    slot.as_ref().and_then(|slot| slot.variants_in(exchange.partition).next()).map(|stored| stored.vary_names());
+                    slot.as_ref().and_then(|slot| slot.variants_for(exchange.sight()).next()).map(|stored| stored.vary_names());
                 Some(names.map_or(all, |names| all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise)))
             }
             Decision::Validate(chosen, WhyValidate::Stale | WhyValidate::NoCache) if settings.share_validations => {
@@ -182,6 +182,15 @@ impl Gateway {
             | Decision::ServeAndValidate(_)
             | Decision::Refuse => None,
         }
+    }
+
+    /// All requests for a key that one response may answer. Where a query rule keeps other targets there too, those with
+    /// credentials are by themselves: what answers them answers no other target.
+    ///
+    /// Source: RFC 9111 section 4.
+    pub(super) fn whole_group(&self, exchange: &Exchange, key: &CacheKey<'_>) -> Group {
+        let all = Group::of_key(key, exchange.partition, exchange.credentials.any);
+        if exchange.named.rule.is_some() { all.of_uncredentialed(&self.keyed) } else { all }
     }
 
     fn join(&self, exchange: &Exchange, group: Group, key: &CacheKey<'_>, decision: &Decision) -> Role {
@@ -214,7 +223,7 @@ impl Gateway {
                         .share(exchange, &arriving, decision)
                         .map_or(Next::Go(FollowerOutcome::Released), |response| Next::Answer(Box::new(response))),
                     Worth::OtherVariant => {
-                        let all = Group::of_key(key, exchange.partition, exchange.credentials.any);
+                        let all = self.whole_group(exchange, key);
                         let names = &arriving.vary_names;
                         let own = all.of_variant(&self.keyed, names, &exchange.fields, settings.vary_normalise);
                         Next::Join(own, FollowerOutcome::Regrouped)

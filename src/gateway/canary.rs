@@ -13,14 +13,13 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use super::Gateway;
 use super::background::Errand;
 use super::exchange::Exchange;
+use super::{Gateway, Way};
 use crate::access::Permit;
 use crate::access_log::{format_hash, format_id};
 use crate::auth::Principal;
 use crate::cache::CanaryOutcome;
-use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::canary::{Comparison, Share, Suspicion, compare_status};
 use crate::error::Error;
@@ -32,12 +31,12 @@ impl Exchange {
     /// Has the origin asked what it would have said to this asker, if somebody else may have filled the entry.
     ///
     /// Source: RFC 9111 section 3.5.
-    pub(super) fn doubt(&self, permit: &Permit, chosen: &Chosen) {
+    pub(super) fn doubt(&self, permit: &Permit, way: &Way, chosen: &Chosen) {
         let is_shared = self.credentials.any || chosen.head.credentialed;
         let is_comparable = chosen.stale.is_none() && chosen.stored.part().is_none() && !self.connection.pins.is_used();
         if is_shared
             && is_comparable
-            && let Some(errand) = self.errand(permit, chosen)
+            && let Some(errand) = self.errand(permit, way, chosen)
         {
             tokio::spawn(errand.compare());
         }
@@ -52,7 +51,7 @@ impl Exchange {
 
 impl Errand {
     async fn compare(self) {
-        let Self { gateway, connection, listener, request, id, asker, chosen, room } = self;
+        let Self { gateway, connection, listener, request, id, asker, chosen, room, .. } = self;
         let mut exchange = Exchange::behind(Arc::clone(&gateway), (Arc::new(connection), listener), (request, id), None);
         let outcome = match gateway.compare(&mut exchange, asker, &chosen).await {
             Ok(Some(Ok(()))) => CanaryOutcome::Same,
@@ -94,7 +93,7 @@ impl Gateway {
         chosen: &Chosen,
     ) -> Result<Option<Result<(), Suspicion>>, Error> {
         let (permit, way) = self.let_through(exchange, asker)?;
-        exchange.record.url_hash = Some(CacheKey::new(&permit, &self.keyed).hash());
+        exchange.record.url_hash = Some(way.key(&permit, &self.keyed).hash());
         let fields = self.onward_fields(exchange, &permit);
         let arrived = self.send(exchange, &permit, &way, fields).await?;
         let own = arrived.response.status();

@@ -21,7 +21,8 @@ use crate::cache::flights::Lead;
 use crate::cache::lookup;
 use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
-use crate::cache::rules::partition::{Identity, Partition, class_of_one, credential_class, principal_hash};
+use crate::cache::rules::partition::{Identity, Partition, Sight, class_of_one, credential_class, principal_hash};
+use crate::cache::rules::query::Named;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::vary;
 use crate::cache::store::{FilledBy, Turn};
@@ -61,6 +62,8 @@ pub(super) struct Exchange {
     pub(super) credentials: RequestCredentials,
     /// Among whose stored responses one is looked for.
     pub(super) partition: Partition,
+    /// How its target relates to the key.
+    pub(super) named: Named,
     /// Policies with conditions on the response that fit it.
     pub(super) candidates: Candidates,
     /// The policy compares languages and codings by meaning.
@@ -121,6 +124,7 @@ impl Exchange {
             now,
             credentials: RequestCredentials::default(),
             partition: Partition::Common,
+            named: Named::EXACT,
             candidates: Candidates::NONE,
             normalises: false,
             born: 0,
@@ -140,8 +144,13 @@ impl Exchange {
 
     /// What the look-up decides on.
     pub(super) fn asked(&self) -> lookup::Asked<'_> {
-        let (method, fields, partition) = (&self.method, &self.fields, self.partition);
-        lookup::Asked { method, fields, has_content: self.has_content, partition, asker: self.asker() }
+        let (method, fields, sight) = (&self.method, &self.fields, self.sight());
+        lookup::Asked { method, fields, has_content: self.has_content, sight, asker: self.asker() }
+    }
+
+    /// Which stored responses are there for it.
+    pub(super) fn sight(&self) -> Sight {
+        Sight { partition: self.partition, named: self.named }
     }
 
     /// What the reuse rules decide on.

@@ -17,8 +17,7 @@ use crate::body::Body;
 use crate::cache::admit::{Answer, admit};
 use crate::cache::confirm::AnswerFields;
 use crate::cache::entry::{Filler, Head, authorization_decision};
-use crate::cache::flights::{Arriving, Group};
-use crate::cache::key::CacheKey;
+use crate::cache::flights::Arriving;
 use crate::cache::rules::collapse::tells_of_the_key;
 use crate::cache::rules::invalidate::is_located_at;
 use crate::cache::rules::partial::StoredPart;
@@ -126,7 +125,7 @@ impl Gateway {
             // RFC 9110 section 15.5.8: another proxy's challenge is not for our client.
             return Err(UpstreamError::ProxyAuthentication.into());
         }
-        let key = CacheKey::new(permit, &self.keyed);
+        let key = way.key(permit, &self.keyed);
         let answered = (&exchange.method, parts.status, &parts.headers);
         let epoch = self.memory.invalidate_after(&key, &self.keyed, answered, arrived.epoch);
         let kept = hop::response_fields(&parts.headers, arrived.response_time);
@@ -182,6 +181,7 @@ impl Gateway {
             path_and_query: &permit.target().path_and_query,
             directives: &exchange.directives,
             credentials: exchange.credentials,
+            named: exchange.named,
             consumed: self.consumed.get(exchange.record.listener).map_or(&[], Vec::as_slice),
             targets: &exchange.listener().targeted_fields,
             candidates: exchange.candidates,
@@ -230,7 +230,7 @@ impl Gateway {
         let vary_names = vary::names(&head.fields).unwrap_or_default();
         let variant = vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise);
         let (length, transfer) = (body.size_hint().exact(), Transfer::new());
-        let key = CacheKey::new(permit, &self.keyed);
+        let key = way.key(permit, &self.keyed);
         let (partition, filled_by) = (exchange.partition, exchange.filled_by(permit, &way.policy));
         // A part is for nobody else before it is stored.
         let lead = exchange.lead.take().filter(|_| part.is_none() && exchange.method == Method::GET);
@@ -238,7 +238,7 @@ impl Gateway {
             let (head, vary_names, transfer) = (head.clone(), vary_names.clone(), Arc::clone(&transfer));
             lead.arriving(Arriving { head, vary_names, variant, filled_by, partition, transfer, length });
         }
-        self.flights.note_shared(Group::of_key(&key, partition, exchange.credentials.any));
+        self.flights.note_shared(self.whole_group(exchange, &key));
         let (memory, key, variants) = (Arc::clone(&self.memory), key.to_stored(), way.policy.settings.vary_limit);
         let turn = exchange.turn.clone();
         let fill = Fill { memory, key, variant, filled_by, partition, variants, vary_names, head, part, epoch, lead, turn };

@@ -31,7 +31,7 @@ impl Gateway {
         }
         let Some(slot) = self.memory.find(key) else { return };
         let normalises = way.policy.settings.vary_normalise;
-        for stored in lookup::matching(&slot, exchange.partition, &exchange.fields, &self.keyed, normalises) {
+        for stored in lookup::matching(&slot, exchange.sight(), &exchange.fields, &self.keyed, normalises) {
             let becomes = confirm::by_head(stored, filler, status, answer, &way.policy);
             self.memory.settle(key.hash(), stored, becomes);
         }
@@ -49,7 +49,7 @@ impl Gateway {
     ) {
         let Some(slot) = self.memory.find(key) else { return };
         let normalises = way.policy.settings.vary_normalise;
-        let matching = lookup::matching(&slot, exchange.partition, &exchange.fields, &self.keyed, normalises);
+        let matching = lookup::matching(&slot, exchange.sight(), &exchange.fields, &self.keyed, normalises);
         for stored in matching.filter(|stored| !Arc::ptr_eq(stored, &chosen.stored)) {
             let becomes = confirm::beside(stored, filler, answer, &way.policy);
             self.memory.settle(key.hash(), stored, becomes);

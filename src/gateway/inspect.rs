@@ -1,14 +1,19 @@
 //! What an operator sees of a running gateway: what is stored for a URL, which servers are asked, what was refused.
 
+use http::HeaderMap;
 use serde::Serialize;
 
 use super::Gateway;
 use crate::access_log::Refusal;
 use crate::access_log::format_hash;
-use crate::cache::key::hash_of;
+use crate::cache::key::{KeyPath, hash_of};
+use crate::cache::rules::authorization::request_credentials;
+use crate::cache::rules::query::Named;
+use crate::cache::store::View;
 use crate::clock::Clock;
 use crate::config::settings::Mode;
-use crate::explain::{Entry, explain_entry};
+use crate::explain::{Entry, There, explain_entry};
+use crate::policy::Selected;
 use crate::target::{Target, parse_uri};
 
 /// What is stored for a URL, and what it is worth now.
@@ -18,6 +23,8 @@ pub struct Found {
     pub url: String,
     /// The hash under which the access log knows it.
     pub url_hash: String,
+    /// The hash of requests with credentials, where the policy's query rule makes another one of those without.
+    pub credentialed_url_hash: Option<String>,
     /// The policy in force for a GET.
     pub policy: String,
     /// The stored responses, one a variant.
@@ -63,17 +70,44 @@ impl Gateway {
         let wrong = |error| format!("url: expected a URI with scheme and host such as \"http://example.com/path\"; {error}");
         let target = parse_uri(uri).map_err(wrong)?;
         let selected = self.policies.select(self.named_policy(&target), &http::Method::GET, &target).ok_or("no policy fits")?;
-        let now = self.clock.now();
-        let url_hash = format_hash(hash_of(&self.keyed, &target));
-        let views = self.memory.views(&target, &self.keyed);
-        let last_refusal = self.observer.recent().all().into_iter().find(|refusal| refusal.url_hash.as_ref() == Some(&url_hash));
+        let credentials = request_credentials(&HeaderMap::new(), target.query(), &selected.policy.settings.credentials);
+        let path = KeyPath::of(&target, &selected.policy.settings.query, credentials);
+        let hash = |path: &str| format_hash(hash_of(&self.keyed, &target, path));
+        let url_hash = hash(path.of_target(&target));
+        let credentialed_url_hash = (!path.named().is_exact).then(|| hash(&target.path_and_query));
+        let knows = |hash: &String| *hash == url_hash || credentialed_url_hash.as_ref() == Some(hash);
+        let is_known = |refusal: &Refusal| refusal.url_hash.as_ref().is_some_and(knows);
+        let last_refusal = self.observer.recent().all().into_iter().find(is_known);
         Ok(Found {
             url: format!("{}://{}{}", target.scheme.as_str(), target.authority(), target.path()),
+            stored: self.explain_stored(&target, &path, &selected),
             url_hash,
+            credentialed_url_hash,
             policy: selected.policy.settings.name.clone(),
-            stored: views.iter().map(|view| explain_entry(view, &selected, now)).collect(),
             last_refusal,
         })
+    }
+
+    /// What is kept under the target as sent, and under what the policy makes of it for requests without credentials.
+    fn explain_stored(&self, target: &Target, path: &KeyPath, selected: &Selected) -> Vec<Entry> {
+        let now = self.clock.now();
+        let (ruled, sent) = (path.of_target(target), &*target.path_and_query);
+        let entries = |at: &str| -> Vec<Entry> {
+            let explained = |view: &View| {
+                let named = view.head.named;
+                let there = There {
+                    without_credentials: at == ruled && named.is_for(path.named()),
+                    with_credentials: at == sent && named.is_for(Named::EXACT),
+                };
+                explain_entry(view, there, selected, now)
+            };
+            self.memory.views(target, at, &self.keyed).iter().map(explained).collect()
+        };
+        let mut all = entries(ruled);
+        if !path.named().is_exact {
+            all.extend(entries(sent));
+        }
+        all
     }
 
     /// The policy that a route names for this target, where there are routes.

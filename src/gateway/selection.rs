@@ -14,7 +14,6 @@ use super::{Gateway, Way};
 use crate::access::Permit;
 use crate::body::Body;
 use crate::cache::entry::Head;
-use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::offer;
 use crate::cache::rules::vary;
@@ -93,6 +92,6 @@ impl Gateway {
         let content = selected.stored.content().clone();
         let stored = StoredResponse::new(head.clone(), names, variant, content).within(exchange.partition);
         let stored = stored.filled_by(selected.stored.fillers());
-        self.memory.insert(&CacheKey::new(permit, &self.keyed).to_stored(), &Arc::new(stored), settings.vary_limit, epoch);
+        self.memory.insert(&way.key(permit, &self.keyed).to_stored(), &Arc::new(stored), settings.vary_limit, epoch);
     }
 }

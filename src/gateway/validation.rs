@@ -16,7 +16,6 @@ use crate::body::Body;
 use crate::cache::confirm::{self, AnswerFields, Confirmed};
 use crate::cache::entry::Head;
 use crate::cache::flights::{Confirmation, Lead};
-use crate::cache::key::CacheKey;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::reuse::WhyValidate;
 use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
@@ -130,7 +129,7 @@ impl Gateway {
             Err(why) => why.as_str(),
         };
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
-        let key = CacheKey::new(permit, &self.keyed);
+        let key = way.key(permit, &self.keyed);
         let freshened = self.memory.settle(key.hash(), &chosen.stored, becomes);
         self.freshen_beside(exchange, &filler, way, (&key, chosen, answer));
         Settled { is_freshened: freshened.is_some(), head: freshened.unwrap_or_else(|| Arc::new(for_one)), detail }

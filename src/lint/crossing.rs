@@ -7,11 +7,11 @@ use http::header::{self, HeaderMap, HeaderName};
 
 use super::{Evidence, METHOD, Who};
 use crate::cache::entry::Head;
-use crate::cache::key::CacheKey;
+use crate::cache::key::{CacheKey, KeyPath};
 use crate::cache::lookup::{self, Decision};
 use crate::cache::rules::authorization::request_credentials;
 use crate::cache::rules::directives::RequestDirectives;
-use crate::cache::rules::partition::Partition;
+use crate::cache::rules::partition::Sight;
 use crate::cache::rules::reuse;
 use crate::cache::rules::storable::NotStored;
 use crate::cache::rules::targeted::select;
@@ -122,14 +122,14 @@ impl Cache {
         let names = vary::names(&head.fields).unwrap_or_default();
         let variant = vary::fingerprint(keyed, &names, filler, settings.vary_normalise);
         let stored = StoredResponse::new(head.clone(), names, variant, Content::default());
-        let slot = Slot::new(CacheKey::new(&evidence.permit, keyed).to_stored(), Arc::new(stored));
+        let slot = Slot::new(CacheKey::new(&evidence.permit, &KeyPath::AS_SENT, keyed).to_stored(), Arc::new(stored));
         let directives = RequestDirectives::parse(asker);
         let credentials = request_credentials(asker, None, &settings.credentials);
         let asked = lookup::Asked {
             method: &METHOD,
             fields: asker,
             has_content: false,
-            partition: Partition::Common,
+            sight: Sight::default(),
             asker: reuse::Asker { directives: &directives, credentialed: credentials.any, now, candidates: Candidates::NONE },
         };
         lookup::decide(Some(&slot), &asked, keyed, &self.policy)

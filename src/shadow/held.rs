@@ -74,6 +74,13 @@ impl Held {
         invalid.iter().try_fold((*kept.slot).clone(), |slot, stored| slot.without(stored)).map(Arc::new)
     }
 
+    /// Lets go of everything under this hash.
+    ///
+    /// Source: RFC 9111 section 4.4.
+    pub(super) fn invalidate(&self, hash: u128) {
+        self.0.invalidate(&hash);
+    }
+
     /// Holds a response beside its siblings.
     pub(super) fn keep(
         &self,

@@ -1,15 +1,19 @@
 //! A request as the candidate's policy reads it.
 
+use std::sync::Arc;
+
 use super::{Evidence, Seen};
 use crate::cache::entry::Filler;
+use crate::cache::key::KeyPath;
 use crate::cache::lookup;
 use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::invalidate::is_located_at;
-use crate::cache::rules::partition::{Identity, Partition, credential_class, principal_hash};
+use crate::cache::rules::partition::{Identity, Partition, Sight, credential_class, principal_hash};
 use crate::cache::rules::reuse::Asker;
+use crate::cache::store::{Slot, StoredResponse};
 use crate::keyed::Keyed;
-use crate::policy::{Candidates, Selected};
+use crate::policy::{Candidates, CompiledPolicy, Selected};
 
 /// What depends on the policy.
 pub(super) struct Question {
@@ -18,6 +22,8 @@ pub(super) struct Question {
     pub(super) partition: Partition,
     /// Policies with conditions on the response that fit the request.
     candidates: Candidates,
+    /// Under which path and query it looks and stores.
+    pub(super) path: KeyPath,
 }
 
 impl Question {
@@ -41,6 +47,7 @@ impl Question {
             credentials,
             partition,
             candidates: *candidates,
+            path: KeyPath::of(seen.permit.target(), &policy.settings.query, credentials),
         }
     }
 
@@ -49,7 +56,22 @@ impl Question {
         let Self { directives, candidates, .. } = self;
         let asker = Asker { directives, credentialed: self.credentials.any, now: seen.now, candidates: *candidates };
         let Seen { method, fields, has_content, .. } = *seen;
-        lookup::Asked { method, fields, has_content, partition: self.partition, asker }
+        let sight = Sight { partition: self.partition, named: self.path.named() };
+        lookup::Asked { method, fields, has_content, sight, asker }
+    }
+
+    /// What of this slot the request could have selected.
+    ///
+    /// Source: RFC 9111 section 4.1.
+    pub(super) fn matching(
+        &self,
+        slot: Option<&Slot>,
+        seen: &Seen<'_>,
+        (keyed, policy): (&Keyed, &CompiledPolicy),
+    ) -> Vec<Arc<StoredResponse>> {
+        let Some(slot) = slot else { return Vec::new() };
+        let sight = self.asked(seen).sight;
+        lookup::matching(slot, sight, seen.fields, keyed, policy.settings.vary_normalise).cloned().collect()
     }
 
     /// What a stored response would remember of the request.
@@ -60,6 +82,7 @@ impl Question {
             path_and_query: &target.path_and_query,
             directives: &self.directives,
             credentials: self.credentials,
+            named: self.path.named(),
             consumed: seen.consumed,
             targets: seen.targets,
             candidates: self.candidates,

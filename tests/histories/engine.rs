@@ -12,14 +12,15 @@ use vouchsafe::cache::ForwardReason;
 use vouchsafe::cache::admit::{Answer as Admissible, admit};
 use vouchsafe::cache::confirm::{self, AnswerFields, Confirmed};
 use vouchsafe::cache::entry::{Filler, Head};
-use vouchsafe::cache::key::CacheKey;
+use vouchsafe::cache::key::{CacheKey, KeyPath};
 use vouchsafe::cache::lookup::{self, Chosen, Decision};
 use vouchsafe::cache::rules::authorization::{RequestCredentials, request_credentials};
 use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::invalidate::is_located_at;
 use vouchsafe::cache::rules::offer;
 use vouchsafe::cache::rules::partial::StoredPart;
-use vouchsafe::cache::rules::partition::Partition;
+use vouchsafe::cache::rules::partition::Sight;
+use vouchsafe::cache::rules::query::Named;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::validate::{make_conditional, remove_conditions, selects};
@@ -98,6 +99,9 @@ pub(crate) struct Run<'e> {
     pub(crate) now: i64,
 }
 
+/// No query is left out of any key.
+static AS_SENT: KeyPath = KeyPath::AS_SENT;
+
 /// One request on its way.
 struct Asking<'a> {
     request: &'a Request,
@@ -165,7 +169,7 @@ impl Engine {
     /// Begins a history with nothing stored.
     pub(crate) fn begin(&self, history: &History) -> Run<'_> {
         for permit in &self.permits {
-            self.memory.invalidate(CacheKey::new(permit, &self.keyed).hash(), self.memory.epoch());
+            self.memory.invalidate(CacheKey::new(permit, &AS_SENT, &self.keyed).hash(), self.memory.epoch());
         }
         let policy = CompiledPolicy { settings: settings(&history.operator), fingerprint: 0, by_response: Vec::new() };
         Run { engine: self, policy, origin: Origin::default(), now: crate::step::START }
@@ -217,7 +221,7 @@ impl<'e> Run<'e> {
         Asking {
             request,
             permit,
-            key: CacheKey::new(permit, &engine.keyed),
+            key: CacheKey::new(permit, &AS_SENT, &engine.keyed),
             method: Method::from_bytes(request.method.as_bytes()).unwrap(),
             directives: RequestDirectives::parse(&fields),
             credentials: request_credentials(&fields, permit.target().query(), &self.policy.settings.credentials),
@@ -352,7 +356,7 @@ impl<'e> Run<'e> {
         let settled = memory.settle(asking.key.hash(), &chosen.stored, becomes);
         if let Some(slot) = memory.find(&asking.key) {
             let normalises = self.policy.settings.vary_normalise;
-            let matching = lookup::matching(&slot, Partition::Common, &asking.fields, keyed, normalises);
+            let matching = lookup::matching(&slot, Sight::default(), &asking.fields, keyed, normalises);
             for stored in matching.filter(|stored| !Arc::ptr_eq(stored, &chosen.stored)) {
                 memory.settle(asking.key.hash(), stored, confirm::beside(stored, &filler, answer, &self.policy));
             }
@@ -374,7 +378,7 @@ impl<'e> Run<'e> {
         if asking.method == Method::HEAD
             && let Some(slot) = memory.find(&asking.key)
         {
-            for stored in lookup::matching(&slot, Partition::Common, &asking.fields, keyed, self.policy.settings.vary_normalise) {
+            for stored in lookup::matching(&slot, Sight::default(), &asking.fields, keyed, self.policy.settings.vary_normalise) {
                 let becomes = confirm::by_head(stored, &filler, arrived.status, fields, &self.policy);
                 memory.settle(asking.key.hash(), stored, becomes);
             }
@@ -409,6 +413,7 @@ impl<'e> Run<'e> {
             path_and_query: &asking.permit.target().path_and_query,
             directives: &asking.directives,
             credentials: asking.credentials,
+            named: Named::EXACT,
             consumed: &self.engine.consumed,
             targets: &[],
             candidates: Candidates::NONE,
@@ -443,7 +448,7 @@ impl Asking<'_> {
     }
 
     fn asked(&self, now: i64) -> lookup::Asked<'_> {
-        let (method, fields, partition) = (&self.method, &self.fields, Partition::Common);
-        lookup::Asked { method, fields, has_content: false, partition, asker: self.asker(now) }
+        let (method, fields, sight) = (&self.method, &self.fields, Sight::default());
+        lookup::Asked { method, fields, has_content: false, sight, asker: self.asker(now) }
     }
 }

@@ -7,12 +7,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use vouchsafe::access::{Access, Permit, Question};
 use vouchsafe::auth::{Principal, Scheme as AuthScheme};
 use vouchsafe::cache::entry::{Filler, Head};
-use vouchsafe::cache::key::CacheKey;
+use vouchsafe::cache::key::{CacheKey, KeyPath};
 use vouchsafe::cache::lookup::{self, Decision};
 use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::invalidate::is_located_at;
-use vouchsafe::cache::rules::partition::Partition;
+use vouchsafe::cache::rules::partition::Sight;
+use vouchsafe::cache::rules::query::Named;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::storable::NotStored;
@@ -114,7 +115,7 @@ impl Engine {
             let names = vary::names(&head.fields).unwrap();
             let variant = vary::fingerprint(&self.keyed, &names, &first, false);
             let stored = StoredResponse::new(head, names, variant, Content::new(Vec::new()));
-            Slot::new(CacheKey::new(&self.permit, &self.keyed).to_stored(), Arc::new(stored))
+            Slot::new(CacheKey::new(&self.permit, &KeyPath::AS_SENT, &self.keyed).to_stored(), Arc::new(stored))
         });
         let policy = CompiledPolicy { fingerprint: 1 + u64::from(case.policy.is_changed), ..policy };
         let (decision, [survives_errors, survives_silence]) = self.decide(slot.as_ref(), case, &policy);
@@ -130,6 +131,7 @@ impl Engine {
             path_and_query: "/x",
             directives: &directives(request, &case.policy),
             credentials: request_credentials(request, Some(case.query), &policy.settings.credentials),
+            named: Named::EXACT,
             consumed: &self.consumed,
             targets: &[],
             candidates: Candidates::NONE,
@@ -164,7 +166,7 @@ impl Engine {
             method: &method(&case.second),
             fields: &fields,
             has_content: case.second.has_content,
-            partition: Partition::Common,
+            sight: Sight::default(),
             asker: Asker {
                 directives: &directives,
                 credentialed: credentials.any,

@@ -13,6 +13,7 @@ fn word(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>) -> &'static 
         path_and_query: "/x",
         directives: &RequestDirectives::parse(&request),
         credentials: request_credentials(&request, None, &policy.settings.credentials),
+        named: crate::cache::rules::query::Named::EXACT,
         consumed: &[],
         targets: &[],
         candidates: Candidates::NONE,

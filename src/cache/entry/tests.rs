@@ -66,6 +66,7 @@ fn for_one(request: &[(&str, &str)], merged: &[(&str, &str)]) -> Head {
         path_and_query: "/x",
         directives: &RequestDirectives::default(),
         credentials: RequestCredentials { any: request.contains_key("authorization"), in_query: false },
+        named: crate::cache::rules::query::Named::EXACT,
         consumed: &[],
         targets: &[],
         candidates: Candidates::NONE,

@@ -2,9 +2,10 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 use crate::cache::rules::directives::RequestDirectives;
-use crate::cache::rules::partition::Identity;
+use crate::cache::rules::partition::{Identity, Sight};
+use crate::cache::rules::query::Named;
 use crate::cache::rules::reuse::Asker;
-use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, permit, policy};
+use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, key as cache_key, permit, policy};
 use crate::config::settings::{Policy, PolicyAuthorization};
 use crate::policy::Candidates;
 
@@ -20,7 +21,7 @@ impl Field {
 
     fn join(&self, path: &str, credentialed: bool, may_lead: bool, seconds: u64) -> Role {
         let permit = permit(&format!("http://a.example:80{path}"), "-");
-        let key = CacheKey::new(&permit, &self.keyed);
+        let key = cache_key(&permit, &self.keyed);
         self.flights.join(Group::of_key(&key, Partition::Common, credentialed), &key, may_lead, (0, at(seconds)))
     }
 
@@ -99,7 +100,7 @@ fn n063_what_is_not_for_sharing_is_remembered_for_its_kind_and_a_while() {
     refused.release(None);
     assert_eq!(word(&field.join("/z", true, true, 0)), "leads", "a refusal says nothing of the key");
     let permit = permit("http://a.example:80/x", "-");
-    field.flights.note_shared(Group::of_key(&CacheKey::new(&permit, &field.keyed), Partition::Common, true));
+    field.flights.note_shared(Group::of_key(&cache_key(&permit, &field.keyed), Partition::Common, true));
     assert_eq!(word(&field.join("/x", true, true, 0)), "leads", "stored after all");
 }
 
@@ -126,7 +127,7 @@ fn n063_who_comes_while_content_arrives_reads_it_from_the_beginning_or_not_at_al
 fn n063_flights_of_variants_and_validations_are_apart() {
     let field = Field::new();
     let permit = permit("http://a.example:80/x", "-");
-    let key = CacheKey::new(&permit, &field.keyed);
+    let key = cache_key(&permit, &field.keyed);
     let all = Group::of_key(&key, Partition::Common, false);
     let named = |value: &'static str| {
         let request = crate::cache::tests::fields(&[("a", value)]);
@@ -176,7 +177,7 @@ fn n054_a_follower_takes_the_whole_reuse_decision() {
         let directives = RequestDirectives::parse(&cache_control(says));
         let asker = Asker { directives: &directives, credentialed: true, now: at(1), candidates: Candidates::NONE };
         let partition = Partition::Common;
-        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
+        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, sight: partition.into(), asker };
         let case = format!("{:?} {says:?}", head.directives);
         assert_eq!(arriving(head, partition).worth(&asked, &keyed, &policy(settings)), expected, "{case}");
     }
@@ -196,7 +197,29 @@ fn d6_what_arrives_for_one_partition_answers_no_other() {
         (Partition::Common, Worth::Nothing),
     ] {
         let asker = Asker { directives: &directives, credentialed: false, now: at(1), candidates: Candidates::NONE };
-        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, partition, asker };
+        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, sight: partition.into(), asker };
         assert_eq!(arriving.worth(&asked, &keyed, &policy(Policy::default())), expected, "{partition:?}");
+    }
+}
+
+/// D4: what another target than its key filled is for who has the same rule, and no credentials.
+#[test]
+fn d4_what_arrives_for_another_target_answers_no_credentials() {
+    let keyed = Keyed::random().unwrap();
+    let (own, other) = (Named { is_exact: true, rule: Some(1) }, Named { is_exact: false, rule: Some(1) });
+    let (fields, directives) = (HeaderMap::new(), RequestDirectives::default());
+    for (filled, named, expected) in [
+        (other, other, Worth::Answers),
+        (other, own, Worth::Answers),
+        (other, Named::EXACT, Worth::Nothing),
+        (other, Named { rule: Some(2), ..other }, Worth::Nothing),
+        (own, Named::EXACT, Worth::Answers),
+        (Named::EXACT, other, Worth::Nothing),
+    ] {
+        let arriving = arriving(Head { named: filled, ..anonymous("max-age=60") }, Partition::Common);
+        let asker = Asker { directives: &directives, credentialed: false, now: at(1), candidates: Candidates::NONE };
+        let sight = Sight { named, ..Sight::default() };
+        let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, sight, asker };
+        assert_eq!(arriving.worth(&asked, &keyed, &policy(Policy::default())), expected, "{filled:?} {named:?}");
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
-use crate::cache::key::CacheKey;
 use crate::cache::rules::directives::RequestDirectives;
+use crate::cache::rules::partition::Partition;
 use crate::cache::tests::{
-    ALICE, DATE, Given, Lines, Random, anonymous, at, credentialed, entry, fields, permit, policy, secs, stored_for,
+    ALICE, DATE, Given, Lines, Random, anonymous, at, credentialed, entry, fields, key as cache_key, permit, policy, secs,
+    stored_for,
 };
 use crate::config::settings::{AnonymousEntries, Policy};
 use crate::policy::Candidates;
@@ -10,7 +11,7 @@ use crate::policy::Candidates;
 /// A slot whose variants were filled by these requests.
 fn slot(keyed: &Keyed, variants: Vec<(Head, Lines<'_>)>) -> Option<Slot> {
     let permit = permit("http://a.example:80/x", "-");
-    let key = CacheKey::new(&permit, keyed).to_stored();
+    let key = cache_key(&permit, keyed).to_stored();
     let mut stored = variants.into_iter().map(|(head, request)| stored_for(head, keyed, request));
     let first = Slot::new(key, stored.next()?);
     Some(stored.fold(first, |slot, stored| slot.with(stored, 64)))
@@ -45,7 +46,8 @@ impl Case<'_> {
         let directives = RequestDirectives::parse(&fields);
         let credentialed = fields.contains_key("authorization");
         let asker = Asker { directives: &directives, credentialed, now: at(self.seconds), candidates: Candidates::NONE };
-        let asked = Asked { method: &method, fields: &fields, has_content: self.has_content, partition: self.partition, asker };
+        let asked =
+            Asked { method: &method, fields: &fields, has_content: self.has_content, sight: self.partition.into(), asker };
         decide(slot, &asked, keyed, &policy(self.settings.clone()))
     }
 
@@ -291,7 +293,7 @@ fn d15_what_another_partition_has_is_not_there() {
     let fill = |partition| {
         let head = anonymous("max-age=60");
         let stored = Arc::into_inner(stored_for(head, &keyed, &[])).unwrap().within(partition);
-        Slot::new(CacheKey::new(&permit("http://a.example:80/x", "-"), &keyed).to_stored(), Arc::new(stored))
+        Slot::new(cache_key(&permit("http://a.example:80/x", "-"), &keyed).to_stored(), Arc::new(stored))
     };
     let asks = [&[][..], &[("cache-control", "max-stale")], &[("if-none-match", "\"a\"")], &[("cache-control", "no-cache")]];
     for (partition, request) in OTHERS.into_iter().flat_map(|partition| asks.map(|request| (partition, request))) {
@@ -315,7 +317,7 @@ fn d15_what_another_partition_has_is_not_there() {
 fn d4_property_a_partition_only_narrows() {
     let (mut random, keyed) = (Random::new(), Keyed::random().unwrap());
     let permit = permit("http://a.example:80/x", "-");
-    let key = CacheKey::new(&permit, &keyed).to_stored();
+    let key = cache_key(&permit, &keyed).to_stored();
     let mut answered = [0; 2];
     for _ in 0..3_000 {
         let mut fill = || {
@@ -333,7 +335,7 @@ fn d4_property_a_partition_only_narrows() {
         let request = if random.coin() { &request[..] } else { &request[..1] };
         let case = Case { request, seconds: random.next() % 120, partition: OWN, ..Case::default() };
         let decision = case.decide(Some(&slot), &keyed);
-        let own: Vec<_> = slot.variants_in(OWN).cloned().collect();
+        let own: Vec<_> = slot.variants_for(OWN.into()).cloned().collect();
         let chosen = match &decision {
             Decision::Serve(chosen) | Decision::ServeAndValidate(chosen) | Decision::Validate(chosen, _) => vec![chosen.clone()],
             Decision::Offer(offered) => offered.clone(),

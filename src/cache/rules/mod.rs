@@ -15,6 +15,7 @@ pub mod partial;
 pub mod partition;
 pub mod precondition;
 pub mod preference;
+pub mod query;
 pub mod range;
 pub mod reuse;
 pub mod stale;

@@ -10,6 +10,7 @@
 use http::header::{self, HeaderMap};
 
 use super::authorization::is_listed_cookie;
+use super::query::Named;
 use crate::config::settings::{Credentials, PartitionBy};
 use crate::fields::trim_ows;
 use crate::keyed::Keyed;
@@ -26,6 +27,22 @@ pub enum Partition {
     Credential(u128),
     /// Those of one verified user.
     Principal(u128),
+}
+
+/// Which of the responses that are stored for a key are there for a request at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Those of its partition.
+    pub partition: Partition,
+    /// Those that its target selects.
+    pub named: Named,
+}
+
+impl From<Partition> for Sight {
+    /// Of a request whose target as sent is its key.
+    fn from(partition: Partition) -> Self {
+        Self { partition, named: Named::EXACT }
+    }
 }
 
 /// Who asks, as keyed hashes: all that is remembered of it when the request is over.

@@ -15,6 +15,7 @@ fn on_canonical(status: u16, lines: &HeaderMap) -> bool {
         path_and_query: "/x",
         directives: &RequestDirectives::default(),
         credentials: crate::cache::rules::authorization::RequestCredentials { any: true, in_query: false },
+        named: crate::cache::rules::query::Named::EXACT,
         consumed: &[],
         targets: &[],
         candidates: Candidates::NONE,

@@ -3,6 +3,7 @@
 //!
 //! RFC 9111 sections 4.3.4 and 4.4, RFC 9875 section 3.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
@@ -48,7 +49,7 @@ impl Memory {
         (is_found && Arc::ptr_eq(&stored.head(), head)).then_some(turn)
     }
 
-    /// Makes what is stored for the target, for what the answer points at, and for the groups that it names
+    /// Makes what is stored for the target under any query rule, for what the answer points at, and for the groups that it names
     /// unusable, if the method and the status ask for that.
     ///
     /// `sent` is the count of invalidations when the request was sent. Gives back the count that what is
@@ -67,29 +68,40 @@ impl Memory {
         }
         let epoch = self.invalidate(key.hash(), sent);
         let target = key.target();
+        let others = |path: &Cow<'_, str>| hash_of(keyed, target, path);
+        for hash in self.key_paths(target).iter().map(others).filter(|hash| *hash != key.hash()) {
+            self.invalidate(hash, sent);
+        }
         for group in &groups::invalidated(answer) {
             self.groups().invalidate((target.scheme, &target.host, target.port), group);
         }
-        for path in related_paths(target, answer) {
-            self.invalidate(key.sibling_hash(keyed, &path), sent);
+        for path_and_query in related_paths(target, answer) {
+            let related = Target { path_and_query, ..target.clone() };
+            for path in self.key_paths(&related) {
+                self.invalidate(hash_of(keyed, target, &path), sent);
+            }
         }
         epoch
     }
+
     /// Withdraws what is stored, and what was asked for until now and is on its way.
     ///
     /// Source: RFC 9111 section 4.4.
     pub fn withdraw(&self, what: &Withdrawal, manner: Manner, keyed: &Keyed) {
         match (what, manner) {
             (Withdrawal::Url(target), Manner::Dropped) => {
-                self.invalidate(hash_of(keyed, target), self.epoch());
+                for path in self.key_paths(target) {
+                    self.invalidate(hash_of(keyed, target, &path), self.epoch());
+                }
             }
             (Withdrawal::Url(target), Manner::Stale) => {
-                let (hash, number) = (hash_of(keyed, target), self.groups().take_number());
-                // What is on its way is not stored: it would be fresh.
-                self.invalidations.note(hash, self.epoch());
-                let slot = self.index.get(&hash).filter(|slot| slot.key().located().is(target));
-                for stored in slot.iter().flat_map(|slot| slot.variants()) {
-                    stored.withdraw_as_stale(number);
+                let number = self.groups().take_number();
+                for path in self.key_paths(target) {
+                    // What is on its way is not stored: it would be fresh.
+                    self.invalidations.note(hash_of(keyed, target, &path), self.epoch());
+                }
+                for slot in self.slots_of(target, keyed) {
+                    slot.variants().iter().for_each(|stored| stored.withdraw_as_stale(number));
                 }
             }
             _ => self.withdrawals.note(what, manner, || self.groups().take_number()),
@@ -103,11 +115,21 @@ impl Memory {
     /// How many stored responses a withdrawal would reach now. Looks at all of them, unless a URI names them.
     #[must_use]
     pub fn count(&self, what: &Withdrawal, keyed: &Keyed) -> usize {
+        let usable = |slot: &Arc<Slot>| slot.variants().iter().filter(|stored| !self.is_unusable(slot.key(), stored)).count();
         let in_slot = |slot: Arc<Slot>| slot.variants().iter().filter(|stored| self.is_reached(what, slot.key(), stored)).count();
         match what {
-            Withdrawal::Url(target) => self.index.get(&hash_of(keyed, target)).map_or(0, in_slot),
+            Withdrawal::Url(target) => self.slots_of(target, keyed).iter().map(usable).sum(),
             _ => self.index.iter().map(|(_, slot)| in_slot(slot)).sum(),
         }
+    }
+
+    /// What is stored for a URI, under whatever URI it is kept.
+    fn slots_of(&self, target: &Target, keyed: &Keyed) -> Vec<Arc<Slot>> {
+        let slot = |path: Cow<'_, str>| {
+            let slot = self.index.get(&hash_of(keyed, target, &path));
+            slot.filter(|slot| slot.key().located().is(target, &path))
+        };
+        self.key_paths(target).into_iter().filter_map(slot).collect()
     }
 
     /// What is stored below a URI, at most so much of it, with its URI; and whether there is more. Looks at everything.

@@ -14,6 +14,7 @@ use moka::sync::Cache;
 
 use super::groups::Groups;
 use super::invalidations::Invalidations;
+use super::spellings::Spellings;
 use super::stored::{Slot, StoredResponse};
 use super::withdrawals::Withdrawals;
 use crate::cache::key::{CacheKey, StoredKey};
@@ -31,6 +32,7 @@ pub struct Memory {
     pub(super) invalidations: Invalidations,
     groups: Groups,
     pub(super) withdrawals: Withdrawals,
+    pub(super) spellings: Spellings,
 }
 
 impl Memory {
@@ -49,7 +51,8 @@ impl Memory {
             .build_with_hasher(AlreadyHashed);
         let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
         let (invalidations, groups, withdrawals) = (Invalidations::new(), Groups::new(), Withdrawals::default());
-        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals }
+        let spellings = Spellings::default();
+        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings }
     }
 
     /// What is stored for this key and was neither invalidated with a group nor withdrawn.

@@ -7,6 +7,7 @@ pub mod groups;
 mod invalidations;
 pub mod memory;
 mod reader;
+mod spellings;
 mod stored;
 pub mod transfer;
 mod view;

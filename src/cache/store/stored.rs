@@ -10,7 +10,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::{StoredPart, combined_head};
-use crate::cache::rules::partition::{Identity, Partition};
+use crate::cache::rules::partition::{Identity, Partition, Sight};
 use crate::cache::rules::range::Span;
 
 /// Content as a list of chunks, as they came from the origin.
@@ -152,9 +152,14 @@ impl StoredResponse {
         self.partition
     }
 
-    /// Whether it is for the same requests as another one.
+    /// Whether it is for the same requests as another one, as far as they are told apart by fields and by who asks.
     fn is_beside(&self, other: &Self) -> bool {
         self.variant == other.variant && self.partition == other.partition && self.vary_names == other.vary_names
+    }
+
+    /// Whether it is there for such requests.
+    fn is_in(&self, sight: Sight) -> bool {
+        self.partition == sight.partition && self.head.load().named.is_for(sight.named)
     }
 
     /// The same, recorded as incomplete: its content is this part of the representation.
@@ -177,7 +182,8 @@ impl StoredResponse {
     fn combined(&self, newer: &Self) -> Option<Self> {
         let (part, new_part) = (self.part?, newer.part?);
         let span = part.span.join(new_part.span).filter(|_| part.complete == new_part.complete)?;
-        let head = combined_head(&self.head.load(), &newer.head.load())?;
+        let (old_head, new_head) = (self.head.load(), newer.head.load());
+        let head = combined_head(&old_head, &new_head).filter(|_| old_head.named == new_head.named)?;
         let filled_by = FilledBy::joined(&self.filled_by, &newer.filled_by)?;
         let content = Content::joined((part.span, &self.content), (new_part.span, &newer.content));
         let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content).within(newer.partition);
@@ -304,20 +310,21 @@ impl Slot {
         &self.variants
     }
 
-    /// The variants for the requests of this partition; what others have is not there for them.
-    pub fn variants_in(&self, partition: Partition) -> impl Iterator<Item = &Arc<StoredResponse>> {
-        self.variants.iter().filter(move |stored| stored.partition == partition)
+    /// The variants in sight of a request; what is kept for others is not there for it.
+    pub fn variants_for(&self, sight: Sight) -> impl Iterator<Item = &Arc<StoredResponse>> {
+        self.variants.iter().filter(move |stored| stored.is_in(sight))
     }
 
-    /// The slot with a further variant: an equal one is replaced, and of more than `limit` the least
+    /// The slot with a further variant: an equal one is replaced where the new one is there for as many, and of more than `limit` the least
     /// recently used goes. A part joins the stored part that it continues, and never replaces a whole.
     #[must_use]
     pub fn with(&self, stored: Arc<StoredResponse>, limit: usize) -> Self {
         let combined = self.variants.iter().filter(|other| other.is_beside(&stored)).find_map(|other| other.combined(&stored));
         let stored = combined.map_or(stored, Arc::new);
+        let named = stored.head.load().named;
         let is_same = |other: &Arc<StoredResponse>| {
             let may_replace = stored.part.is_none() || other.part.is_some();
-            may_replace && other.is_beside(&stored)
+            may_replace && other.is_beside(&stored) && named.replaces(other.head.load().named)
         };
         let mut variants: Vec<_> = self.variants.iter().filter(|other| !is_same(other)).cloned().collect();
         while variants.len() >= limit.max(1) {

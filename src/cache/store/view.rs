@@ -27,10 +27,11 @@ pub struct View {
 }
 
 impl Memory {
-    /// Everything usable that is stored for a URI.
+    /// Everything usable that is stored under a URI, with this path and query in place of its own.
     #[must_use]
-    pub fn views(&self, target: &Target, keyed: &Keyed) -> Vec<View> {
-        let slot = self.index.get(&hash_of(keyed, target)).filter(|slot| slot.key().located().is(target));
+    pub fn views(&self, target: &Target, path_and_query: &str, keyed: &Keyed) -> Vec<View> {
+        let slot = self.index.get(&hash_of(keyed, target, path_and_query));
+        let slot = slot.filter(|slot| slot.key().located().is(target, path_and_query));
         let Some(slot) = slot else { return Vec::new() };
         let usable = slot.variants().iter().filter(|stored| !self.is_unusable(slot.key(), stored));
         let view = |stored: &Arc<super::StoredResponse>| View {

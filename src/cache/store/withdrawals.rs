@@ -61,6 +61,15 @@ pub struct Subject<'a> {
     pub head: &'a Head,
 }
 
+impl Subject<'_> {
+    /// Does its URI begin with this one? What a query rule keeps may stand for a URI that does: it is, where the path is the
+    /// same and the query alone would tell.
+    fn is_below(&self, prefix: &Target) -> bool {
+        let is_ruled = self.head.named.rule.is_some();
+        self.key.is_below(prefix) || is_ruled && prefix.query().is_some() && self.key.is_beside(prefix)
+    }
+}
+
 impl Withdrawal {
     /// Is this one of those that are withdrawn?
     #[must_use]
@@ -68,10 +77,10 @@ impl Withdrawal {
         match self {
             Self::All => true,
             Self::Credential(class) => subject.filled_by.iter().any(|by| by.class() == *class),
-            Self::Prefix(target) => subject.key.is_below(target),
+            Self::Prefix(target) => subject.is_below(target),
             Self::Principal(principal) => subject.filled_by.iter().any(|by| by.principal() == *principal),
             Self::Tag(tag) => subject.head.tags().any(|own| own == &**tag),
-            Self::Url(target) => subject.key.is(target),
+            Self::Url(target) => subject.key.is(target, &target.path_and_query),
         }
     }
 }
@@ -132,7 +141,7 @@ impl Withdrawals {
             [by.class(), by.principal()].into_iter().any(|person| table.has_named(self.person(person), manner, since))
         };
         table.all.is_since(manner, first)
-            || table.has_prefixed(subject.key, manner, first)
+            || table.has_prefixed(subject, manner, first)
             || subject.filled_by.iter().any(is_filler)
             || subject.head.tags().any(|tag| table.has_named(self.tag(tag), manner, born))
     }
@@ -213,8 +222,8 @@ impl Table {
         }
     }
 
-    fn has_prefixed(&self, key: Located<'_>, manner: Manner, since: u64) -> bool {
-        let covers = |(known, how, number): &(Target, Manner, u64)| *how == manner && *number > since && key.is_below(known);
+    fn has_prefixed(&self, subject: &Subject<'_>, manner: Manner, since: u64) -> bool {
+        let covers = |(known, how, number): &(Target, Manner, u64)| *how == manner && *number > since && subject.is_below(known);
         self.forgotten_prefixes.is_since(manner, since) || self.prefixes.iter().any(covers)
     }
 }

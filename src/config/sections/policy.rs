@@ -7,12 +7,16 @@
 //!
 //! none
 
+use toml::de::DeValue;
+
 use super::response_policy;
+use crate::cache::rules::query::{Form, QueryRule};
 use crate::config::reader::Section;
 use crate::config::settings::{
     AnonymousEntries, Cache, Credentials, MediaPattern, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, ResponsePolicy,
     SetCookie, StatusRange,
 };
+use crate::config::value::Value;
 use crate::policy::Candidates;
 
 pub(super) const AUTHORIZATION_WORDS: [(&str, PolicyAuthorization); 3] = [
@@ -24,6 +28,7 @@ const PARTITION_WORDS: [(&str, PartitionBy); 3] =
     [("none", PartitionBy::Nothing), ("credential", PartitionBy::Credential), ("principal", PartitionBy::Principal)];
 pub(super) const ANONYMOUS_WORDS: [(&str, AnonymousEntries); 3] =
     [("reuse", AnonymousEntries::Reuse), ("validate", AnonymousEntries::Validate), ("bypass", AnonymousEntries::Bypass)];
+const QUERY_TABLES: &str = "{ keep = [\"id\"] } or { drop = [\"utm_*\"] }";
 pub(super) const SET_COOKIE_WORDS: [(&str, SetCookie); 3] =
     [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("store", SetCookie::Store)];
 
@@ -94,7 +99,7 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     read_lifetimes(&mut section, &mut policy);
     let _: Conditions = read_match(&mut section, name.as_deref(), &mut policy.matches);
     read_credentials(&mut section, &mut policy.credentials);
-    refuse_later_keys(&mut section);
+    read_query(&mut section, &mut policy);
     section.finish();
     Some(Policy { name: name?, ..policy })
 }
@@ -146,9 +151,50 @@ fn read_credentials(section: &mut Section<'_>, credentials: &mut Credentials) {
     table.finish();
 }
 
-/// Keys of later versions; the value that changes nothing is accepted.
-fn refuse_later_keys(section: &mut Section<'_>) {
-    section.refuse_unless("query", "\"all\"");
+/// A word, or a table with one list of parameters.
+fn read_query(section: &mut Section<'_>, policy: &mut Policy) {
+    let at = section.position("query");
+    let Some(form) = section.value("query").and_then(read_form) else { return };
+    if let Form::Keep(listed) | Form::Drop(listed) = &form
+        && let Some(name) = policy.credentials.query.iter().find(|name| listed.iter().any(|one| one.is_named(name)))
+    {
+        let message = format!(
+            "{}: expected no name of credentials.query, found {name:?}; requests with it carry a credential, which no query rule \
+             applies to: leave it out here",
+            section.path_of("query")
+        );
+        section.source.note(&at, message);
+    }
+    policy.query = QueryRule::new(form);
+}
+
+fn read_form(value: Value<'_>) -> Option<Form> {
+    match value.node.get_ref() {
+        DeValue::String(word) if word == "all" => Some(Form::All),
+        DeValue::String(word) if word == "none" => Some(Form::None),
+        DeValue::String(word) if word == "sorted" => Some(Form::Sorted),
+        DeValue::Table(_) => read_parameters(value.section()?),
+        _ => value.mistake_near(&format!("\"all\", \"none\", \"sorted\", {QUERY_TABLES}"), ["all", "none", "sorted"]),
+    }
+}
+
+fn read_parameters(mut table: Section<'_>) -> Option<Form> {
+    let mut list = |key| table.value(key).map(|names| names.distinct(|v| v.parameter()));
+    let (kept, dropped) = (list("keep"), list("drop"));
+    let found = match (&kept, &dropped) {
+        (None, None) => Some("neither"),
+        (Some(_), Some(_)) => Some("both"),
+        _ => None,
+    };
+    if let Some(found) = found {
+        table.source.note(&table.at, format!("{}: expected {QUERY_TABLES}, found {found}", table.path));
+    }
+    table.finish();
+    match (kept, dropped) {
+        (Some(kept), None) => kept.map(Form::Keep),
+        (None, Some(dropped)) => dropped.map(Form::Drop),
+        _ => None,
+    }
 }
 
 /// The names that routes may refer to, in the order of the policies, and what is expected of one.

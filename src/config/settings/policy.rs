@@ -13,6 +13,7 @@ use http::{HeaderName, Method};
 
 use super::{HostPattern, PathPattern};
 use crate::cache::rules::canary::Share;
+use crate::cache::rules::query::QueryRule;
 
 /// `[cache]`.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Policy {
     pub share_validations: bool,
     /// Share of reuses across requesters that are compared with what the origin says to the asker.
     pub canary: Share,
+    /// What of a query is part of the key (uncredentialed requests only).
+    pub query: QueryRule,
     /// `Accept-Language` and `Accept-Encoding` select variants by meaning, not by spelling.
     pub vary_normalise: bool,
     /// Most variants of one key.
@@ -163,6 +166,7 @@ impl Default for Policy {
             max_stale_disconnected: Duration::from_secs(3_600),
             share_validations: true,
             canary: Share::NONE,
+            query: QueryRule::default(),
             vary_normalise: true,
             vary_limit: 64,
             ignore_request_cache_control: false,

@@ -3,7 +3,7 @@ use crate::access::Permit;
 use crate::cache::entry::Head;
 use crate::cache::rules::partition::Identity;
 use crate::cache::store::{Content, FilledBy, Manner, Withdrawal};
-use crate::cache::tests::{anonymous, permit};
+use crate::cache::tests::{anonymous, key as cache_key, permit};
 use crate::keyed::Keyed;
 
 fn memory(capacity_bytes: u64) -> Memory {
@@ -23,7 +23,7 @@ fn response(bytes: usize, variant: u128) -> Arc<StoredResponse> {
 fn n056_an_entry_is_found_under_its_key_and_no_other() {
     let (memory, keyed) = (memory(1 << 20), Keyed::random().unwrap());
     let (x, y) = (x(), permit("http://a.example:80/y", "-"));
-    let (key, other) = (CacheKey::new(&x, &keyed), CacheKey::new(&y, &keyed));
+    let (key, other) = (cache_key(&x, &keyed), cache_key(&y, &keyed));
     memory.insert(&key.to_stored(), &response(9, 0), 64, memory.epoch());
     assert!(memory.find(&key).is_some() && memory.find(&other).is_none());
 }
@@ -31,7 +31,7 @@ fn n056_an_entry_is_found_under_its_key_and_no_other() {
 #[test]
 fn n058_variants_of_one_key_stay_beside_each_other() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-    let key = CacheKey::new(&x, &keyed);
+    let key = cache_key(&x, &keyed);
     let (one, two) = (response(9, 1), response(9, 2));
     for stored in [&one, &two] {
         memory.insert(&key.to_stored(), stored, 64, memory.epoch());
@@ -47,7 +47,7 @@ fn n058_variants_of_one_key_stay_beside_each_other() {
 #[test]
 fn n094_invalidation_reaches_every_variant_and_whatever_is_on_its_way() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-    let key = CacheKey::new(&x, &keyed);
+    let key = cache_key(&x, &keyed);
     let epoch = memory.epoch();
     memory.insert(&key.to_stored(), &response(9, 1), 64, epoch);
     memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
@@ -65,10 +65,10 @@ fn n094_invalidation_reaches_every_variant_and_whatever_is_on_its_way() {
 #[test]
 fn n094_an_invalidation_of_another_key_costs_nothing() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-    let key = CacheKey::new(&x, &keyed);
+    let key = cache_key(&x, &keyed);
     memory.insert(&key.to_stored(), &response(9, 1), 64, memory.epoch());
     let epoch = memory.epoch();
-    let others = (0..).map(|number| CacheKey::new(&permit(&format!("http://a.example:80/{number}"), "-"), &keyed).hash());
+    let others = (0..).map(|number| cache_key(&permit(&format!("http://a.example:80/{number}"), "-"), &keyed).hash());
     let neighbour = others.filter(|hash| hash % 4096 == key.hash() % 4096).find(|hash| *hash != key.hash());
     memory.invalidate(neighbour.unwrap(), epoch);
     memory.insert(&key.to_stored(), &response(9, 2), 64, epoch);
@@ -78,7 +78,7 @@ fn n094_an_invalidation_of_another_key_costs_nothing() {
 #[test]
 fn n094_no_fill_outlives_an_invalidation_that_races_it() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-    let key = CacheKey::new(&x, &keyed);
+    let key = cache_key(&x, &keyed);
     for _ in 0..500 {
         let epoch = memory.epoch();
         let stored = response(9, 0);
@@ -95,7 +95,7 @@ fn the_bound_is_kept_while_filling() {
     let (memory, keyed) = (memory(8 << 20), Keyed::random().unwrap());
     for number in 0..64 {
         let permit = permit(&format!("http://a.example:80/{number}"), "-");
-        let key = CacheKey::new(&permit, &keyed);
+        let key = cache_key(&permit, &keyed);
         memory.insert(&key.to_stored(), &response(1 << 20, 0), 64, memory.epoch());
         assert!(memory.index.weighted_size() <= 8 << 20, "{}", memory.index.weighted_size());
     }
@@ -106,7 +106,7 @@ fn the_bound_is_kept_while_filling() {
 #[test]
 fn x029_one_has_the_turn_and_nobody_after_a_change() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-    let key = CacheKey::new(&x, &keyed);
+    let key = cache_key(&x, &keyed);
     let stored = response(9, 0);
     let head = stored.head();
     let turn = || memory.turn(&key, (&stored, &head));
@@ -135,7 +135,7 @@ fn filled(asked: u64) -> Arc<StoredResponse> {
 fn n094_what_was_withdrawn_on_its_way_takes_no_place() {
     for what in [Withdrawal::All, Withdrawal::Principal(2), Withdrawal::Credential(1)] {
         let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());
-        let key = CacheKey::new(&x, &keyed);
+        let key = cache_key(&x, &keyed);
         memory.withdraw(&what, Manner::Dropped, &keyed);
         let newer = filled(memory.groups().count());
         memory.insert(&key.to_stored(), &newer, 64, memory.epoch());
@@ -153,7 +153,7 @@ fn everything_that_is_withdrawn_gives_its_memory_back() {
     let (memory, keyed) = (memory(8 << 20), Keyed::random().unwrap());
     for number in 0..50 {
         let permit = permit(&format!("http://a.example:80/{number}"), "-");
-        memory.insert(&CacheKey::new(&permit, &keyed).to_stored(), &filled(0), 64, memory.epoch());
+        memory.insert(&cache_key(&permit, &keyed).to_stored(), &filled(0), 64, memory.epoch());
     }
     memory.withdraw(&Withdrawal::All, Manner::Stale, &keyed);
     memory.maintain();

@@ -7,7 +7,7 @@ fn variant(number: u128) -> Arc<StoredResponse> {
 }
 
 fn key() -> StoredKey {
-    crate::cache::key::CacheKey::new(&permit("http://a.example:80/x", "-"), &Keyed::random().unwrap()).to_stored()
+    crate::cache::tests::key(&permit("http://a.example:80/x", "-"), &Keyed::random().unwrap()).to_stored()
 }
 
 fn numbers(slot: &Slot) -> Vec<u128> {
@@ -75,12 +75,12 @@ fn d6_an_equal_variant_of_another_partition_stays() {
     let first = in_partition(alice);
     let slot = Slot::new(key(), Arc::clone(&first)).with(in_partition(bob), 64).with(in_partition(Partition::Principal(1)), 64);
     assert_eq!(slot.variants().len(), 3);
-    assert!(slot.variants_in(alice).all(|stored| Arc::ptr_eq(stored, &first)));
-    assert_eq!(slot.variants_in(Partition::Common).count(), 0);
+    assert!(slot.variants_for(alice.into()).all(|stored| Arc::ptr_eq(stored, &first)));
+    assert_eq!(slot.variants_for(Partition::Common.into()).count(), 0);
     let newer = in_partition(alice);
     let slot = slot.with(Arc::clone(&newer), 64);
     assert_eq!(slot.variants().len(), 3);
-    assert!(slot.variants_in(alice).all(|stored| Arc::ptr_eq(stored, &newer)));
+    assert!(slot.variants_for(alice.into()).all(|stored| Arc::ptr_eq(stored, &newer)));
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn d6_parts_of_two_partitions_are_not_put_together() {
     };
     let (alice, bob) = (Partition::Principal(1), Partition::Principal(2));
     let slot = Slot::new(key(), part(0, alice)).with(part(5, bob), 64);
-    assert_eq!((slot.variants_in(alice).count(), slot.variants_in(bob).count()), (1, 1));
+    assert_eq!((slot.variants_for(alice.into()).count(), slot.variants_for(bob.into()).count()), (1, 1));
     let slot = slot.with(part(5, alice), 64);
-    let joined: Vec<_> = slot.variants_in(alice).collect();
+    let joined: Vec<_> = slot.variants_for(alice.into()).collect();
     assert!(joined.len() == 1 && joined[0].part().is_none() && joined[0].content().length() == 10);
-    assert!(slot.variants_in(bob).all(|stored| stored.part().is_some()));
+    assert!(slot.variants_for(bob.into()).all(|stored| stored.part().is_some()));
 }
 
 /// A response that two have filled, a part each, is both of theirs.

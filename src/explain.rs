@@ -73,7 +73,7 @@ pub struct Rules<'a> {
     pub targets: &'a [HeaderName],
     /// Fields that the gateway strips or consumes.
     pub consumed: &'a [HeaderName],
-    /// The largest content that is stored, bytes.
+    /// The largest content that is stored whatever the policy, bytes.
     pub most_bytes: u64,
     /// Makes the hashes of keys and variants.
     pub keyed: &'a Keyed,
@@ -231,7 +231,7 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
     };
     let kept = hop::response_fields(exchange.response, exchange.time);
     let fields = AnswerFields { received: exchange.response, kept: &kept };
-    let answer = Answer { status: exchange.status, fields, is_validation: false, most_bytes: rules.most_bytes };
+    let answer = Answer { status: exchange.status, fields, is_validation: false, most_bytes: most_bytes(exchange, rules) };
     let candidates = rules.candidates;
     let asker = Asker { directives: &directives, credentialed: credentials.any, now: exchange.time, candidates };
     let asked = lookup::Asked {
@@ -245,10 +245,14 @@ fn judge(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Judged {
     Judged { credentials, verdict: verdict.and_then(|head| check_length(exchange, rules).map(|()| head)) }
 }
 
+fn most_bytes(exchange: &Exchange<'_>, rules: &Rules<'_>) -> u64 {
+    rules.policy.for_response(rules.candidates, exchange.status, exchange.response).most_bytes(rules.most_bytes)
+}
+
 /// Source: RFC 9110 section 8.6.
 fn check_length(exchange: &Exchange<'_>, rules: &Rules<'_>) -> Result<(), NotStored> {
     let length = exchange.response.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    if length.is_some_and(|length| length > rules.most_bytes) { Err(NotStored::TooLarge) } else { Ok(()) }
+    if length.is_some_and(|length| length > most_bytes(exchange, rules)) { Err(NotStored::TooLarge) } else { Ok(()) }
 }
 
 fn directives(request: &HeaderMap, policy: &CompiledPolicy) -> RequestDirectives {

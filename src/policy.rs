@@ -57,6 +57,12 @@ impl CompiledPolicy {
     pub fn new(settings: Policy) -> Self {
         Self { fingerprint: compute_fingerprint(&settings), settings, by_response: Vec::new() }
     }
+
+    /// The largest content that is stored where the whole cache stores no larger than `most`, bytes.
+    #[must_use]
+    pub fn most_bytes(&self, most: u64) -> u64 {
+        self.settings.max_object_bytes.map_or(most, |own| own.min(most))
+    }
 }
 
 impl Policies {
@@ -117,6 +123,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         heuristic,
         min_ttl,
         max_ttl,
+        negative_ttl,
         stale_while_revalidate,
         stale_if_error,
         max_stale_disconnected,
@@ -125,13 +132,15 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
         share_validations: _,
         canary: _,
         vary_limit: _,
+        methods,
+        max_object_bytes: _,
         ignore_request_cache_control,
     } = policy;
     let mut hash = DefaultHasher::new();
     (bypass, authorization.as_str(), partition.as_str(), anonymous_entries.as_str(), set_cookie.as_str()).hash(&mut hash);
     (&credentials.query, &credentials.cookies).hash(&mut hash);
     credentials.headers.iter().map(http::HeaderName::as_str).collect::<Vec<_>>().hash(&mut hash);
-    (default_ttl, heuristic, min_ttl, max_ttl).hash(&mut hash);
+    (default_ttl, heuristic, min_ttl, max_ttl, negative_ttl, methods).hash(&mut hash);
     (stale_while_revalidate, stale_if_error, max_stale_disconnected).hash(&mut hash);
     (query, vary_normalise, ignore_request_cache_control).hash(&mut hash);
     hash.finish()
@@ -193,7 +202,7 @@ fn path_rank(path: &PathPattern) -> (usize, bool) {
 mod tests {
     use super::*;
     use crate::cache::rules::query::{Form, Parameter, QueryRule};
-    use crate::config::settings::{Credentials, PartitionBy, PolicyAuthorization};
+    use crate::config::settings::{CacheMethods, Credentials, PartitionBy, PolicyAuthorization};
     use crate::target::{Host, Scheme};
 
     fn target(url: &str) -> Target {
@@ -288,6 +297,10 @@ mod tests {
             Policy { heuristic: false, ..base.clone() },
             Policy { min_ttl: hour, ..base.clone() },
             Policy { max_ttl: hour, ..base.clone() },
+            Policy { negative_ttl: Some(hour), ..base.clone() },
+            Policy { negative_ttl: Some(std::time::Duration::ZERO), ..base.clone() },
+            Policy { methods: CacheMethods { head: false, post: true }, ..base.clone() },
+            Policy { methods: CacheMethods { head: true, post: false }, ..base.clone() },
             Policy { stale_while_revalidate: hour, ..base.clone() },
             Policy { stale_if_error: hour, ..base.clone() },
             Policy { max_stale_disconnected: hour, ..base.clone() },

@@ -294,9 +294,11 @@ impl Shadow {
         policy: &CompiledPolicy,
     ) -> Result<(Head, Option<StoredPart>), NotStored> {
         let fields = AnswerFields { received: evidence.received, kept: &evidence.kept };
-        let answer = Answer { status: evidence.status, fields, is_validation, most_bytes: self.most_bytes };
+        let decided_by = policy.for_response(filler.candidates, evidence.status, evidence.received);
+        let most_bytes = decided_by.most_bytes(self.most_bytes);
+        let answer = Answer { status: evidence.status, fields, is_validation, most_bytes };
         let admitted = admit(&question.asked(seen), filler, &answer, policy)?;
-        if evidence.bytes > self.most_bytes { Err(NotStored::TooLarge) } else { Ok(admitted) }
+        if evidence.bytes > most_bytes { Err(NotStored::TooLarge) } else { Ok(admitted) }
     }
 
     /// What a confirmation makes of what is held, and of what is beside it for the same request.

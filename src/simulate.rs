@@ -112,7 +112,8 @@ impl Simulation {
             }
             return Outcome::Origin;
         }
-        if policy.settings.bypass || line.reason == "request-content" {
+        let is_left_out = method == Method::HEAD && !policy.settings.methods.head;
+        if policy.settings.bypass || is_left_out || line.reason == "request-content" {
             return Outcome::Origin;
         }
         let key = (url, line.variant(policy.settings.partition));
@@ -174,7 +175,8 @@ impl Simulation {
         let Ok(mut head) = judged.map(Box::new) else {
             return;
         };
-        if line.bytes > self.settings.cache.max_object_bytes {
+        let decides = policy.for_response(candidates, status, &fields);
+        if line.bytes > decides.most_bytes(self.settings.cache.max_object_bytes) {
             return;
         }
         // Decisions look at no other any more, and there are many entries.

@@ -301,6 +301,43 @@ fn query_rules_are_unmistakable() {
     assert_eq!(below(unlisted), "");
 }
 
+/// `negative_ttl`, `methods` and `max_object` of a policy.
+#[test]
+fn a_policy_keeps_within_its_own_and_the_cache_s_bounds() {
+    let policy = |text: &str| below(&format!("[[policy]]\nname = \"p\"\n{text}"));
+    let bound = "expected at most the 64MiB of cache.max_object and cache.memory, found more";
+    for (text, expect) in [
+        ("negative_ttl = \"2d\"", "policy[0].negative_ttl: expected at most max_ttl, found more".to_owned()),
+        ("max_object = \"65MiB\"", format!("policy[0].max_object: {bound}")),
+        ("match = { statuses = [404] }\nmax_object = \"65MiB\"", format!("policy[0].max_object: {bound}")),
+        (
+            "methods = [\"HEAD\"]",
+            "policy[0].methods: expected \"GET\" among them, found none: nothing else fills the store; \
+             to store nothing, set cache = \"bypass\""
+                .to_owned(),
+        ),
+        (
+            "methods = [\"GET\", \"PUT\"]",
+            "policy[0].methods[1]: expected \"GET\" or \"HEAD\" or \"POST\", found \"PUT\"".to_owned(),
+        ),
+        ("methods = []", "policy[0].methods: expected at least one, found an empty array".to_owned()),
+    ] {
+        let found = policy(text);
+        assert!(found.ends_with(&expect) && found.lines().count() == 1, "{text}: {found}");
+    }
+    let read = settings(&format!(
+        "{LISTENER}[cache]\nmax_object = \"2MiB\"\n[[policy]]\nname = \"default\"\nmax_object = \"2MiB\"\nnegative_ttl = \"1m\"\n\
+         methods = [\"GET\"]\n"
+    ));
+    let policy = &read.policies[0];
+    assert_eq!((policy.max_object_bytes, policy.negative_ttl), (Some(2 << 20), Some(Duration::from_secs(60))));
+    assert_eq!((policy.methods.head, policy.methods.post), (false, false));
+    let shown = config::describe(&read);
+    for line in ["errors        fresh for 1m", "largest body  2MiB", "methods       GET\n"] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+}
+
 #[test]
 fn an_open_proxy_is_refused() {
     let rules = [

@@ -75,6 +75,109 @@ async fn d4_lifetimes_of_a_policy_fill_gaps_only() {
     cases.finish(11);
 }
 
+/// `negative_ttl`: errors that state no lifetime, and nothing else of the policy's assumptions then.
+#[tokio::test]
+async fn d4_errors_have_a_lifetime_of_their_own() {
+    let clock = test_clock();
+    let old = support::date_at(&clock, -1000);
+    let mut cases = Cases::new();
+    let seven = "default_ttl = \"50s\"\nmin_ttl = \"20s\"\nnegative_ttl = \"7s\"";
+    for (lines, status, fields, authorization, ttl) in [
+        (seven, 404, vec![], "", Some(7)),
+        (seven, 405, vec![], "", Some(7)),
+        (seven, 410, vec![], "", Some(7)),
+        (seven, 414, vec![], "", Some(7)),
+        (seven, 501, vec![], "", Some(7)),
+        (seven, 200, vec![], "", Some(50)),
+        (seven, 301, vec![], "", Some(50)),
+        // Not heuristically cacheable (RFC 9110 section 15.1).
+        (seven, 400, vec![], "", None),
+        (seven, 403, vec![], "", None),
+        (seven, 500, vec![], "", None),
+        (seven, 404, vec![("last-modified", old.as_str())], "", Some(7)),
+        (seven, 404, vec![("cache-control", "max-age=90")], "", Some(90)),
+        (seven, 404, vec![("cache-control", "max-age=0")], "", Some(0)),
+        (seven, 404, vec![("expires", "0")], "", Some(0)),
+        (seven, 404, vec![("cache-control", "must-revalidate")], "", None),
+        (seven, 404, vec![("cache-control", "no-store")], "", None),
+        (seven, 404, vec![], "a", None),
+        (seven, 404, vec![("cache-control", "public"), ("etag", "\"x\"")], "a", Some(0)),
+        ("default_ttl = \"50s\"", 404, vec![], "", Some(50)),
+        ("default_ttl = \"50s\"\nnegative_ttl = \"0s\"", 404, vec![], "", None),
+    ] {
+        let answer = fields.iter().fold(reply(status).body("a"), |answer, (name, value)| answer.field(name, value));
+        let origin = Origin::script([answer]).await;
+        let gateway = lines.lines().fold(Gateway::reverse(&origin, &clock), |builder, line| builder.policy(line)).start().await;
+        let client = gateway.anonymous();
+        let client = if authorization.is_empty() { client } else { client.authorization(authorization) };
+        let found = client.get("/x").await;
+        let id = format!("{lines}: {status} {fields:?} {authorization}");
+        cases.expect(&id, (found.stored(), found.ttl().map(|ttl| ttl.max(0))), (ttl.is_some(), ttl));
+    }
+    cases.finish(20);
+}
+
+/// `methods`: HEAD goes to the origin, and what answers POST is not stored.
+#[tokio::test]
+async fn methods_that_are_left_out_go_to_the_origin() {
+    let clock = test_clock();
+    let mut cases = Cases::new();
+    for (line, head, post) in [
+        ("methods = [\"GET\", \"HEAD\", \"POST\"]", "hit", "hit"),
+        ("methods = [\"GET\", \"POST\"]", "fwd=bypass", "hit"),
+        ("methods = [\"GET\", \"HEAD\"]", "hit", "fwd=uri-miss"),
+    ] {
+        let origin = Origin::serving(|request| {
+            let answer = reply(200).field("cache-control", "max-age=60").field("etag", "\"a\"");
+            let answer = answer.field("content-location", request.target.as_str());
+            if request.method == "HEAD" { answer } else { answer.body("a") }
+        })
+        .await;
+        let gateway = Gateway::reverse(&origin, &clock).policy(line).start().await;
+        let client = gateway.anonymous();
+        client.get("/x").await;
+        cases.check(&format!("{line}, GET"), client.get("/x").await.hit(), "no hit");
+        cases.expect(&format!("{line}, HEAD"), client.request("HEAD", "/x").send().await.decision().as_str(), head);
+        client.request("POST", "/y").send().await;
+        cases.expect(&format!("{line}, POST"), client.get("/y").await.decision().trim_end_matches("; stored"), post);
+    }
+    cases.finish(9);
+}
+
+/// `max_object` of a policy, with and without a stated length, and by what the response is.
+#[tokio::test]
+async fn a_policy_keeps_what_is_small_enough() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| {
+        let answer = reply(200).field("cache-control", "max-age=60");
+        let answer = if request.target.contains("png") { answer.field("content-type", "image/png") } else { answer };
+        let body = "x".repeat(if request.target.contains("big") { 3000 } else { 100 });
+        if request.target.contains("chunked") { answer.body_pieces([body.clone(), body]) } else { answer.body(body) }
+    })
+    .await;
+    let of_images = "[[policy]]\nname = \"images\"\nmatch = { content_types = [\"image/*\"] }\nmax_object = \"4KiB\"\n";
+    let gateway = Gateway::reverse(&origin, &clock).policy("max_object = \"2KiB\"").append(of_images).start().await;
+    let client = gateway.anonymous();
+    let mut cases = Cases::new();
+    for (path, stored) in [
+        ("/small", true),
+        ("/big", false),
+        ("/small-chunked", true),
+        ("/big-chunked", false),
+        ("/big-png", true),
+        ("/big-png-chunked", false),
+        ("/small-png-chunked", true),
+    ] {
+        let first = client.get(path).await;
+        cases.check(path, first.complete, first.text());
+        cases.expect(path, client.get(path).await.hit(), stored);
+        if path == "/big" {
+            cases.expect(path, first.detail(), Some("too-large"));
+        }
+    }
+    cases.finish(15);
+}
+
 /// D5: what counts as a credential besides Authorization.
 #[tokio::test]
 async fn t10_listed_credentials_count_as_authorization_does() {

@@ -84,7 +84,7 @@ async fn each_difference_is_counted_by_both_words() {
     /// Policies in force and in the shadow, what the origin says, decisions, what is stored.
     type Case = (&'static str, &'static str, &'static str, Counts, Counts);
     type Counts = &'static [(&'static str, u64)];
-    let cases: [Case; 8] = [
+    let cases: [Case; 10] = [
         ("", "", "public, max-age=60", &[("hit hit", 3), ("miss miss", 1)], &[("permit-public permit-public same", 1)]),
         (
             "",
@@ -125,6 +125,21 @@ async fn each_difference_is_counted_by_both_words() {
         (
             "",
             "[cache]\nmax_object = \"2B\"",
+            "public, max-age=60",
+            &[("hit miss", 3), ("miss miss", 1)],
+            &[("permit-public too-large none", 1)],
+        ),
+        // What a condition on the response sets, and the bound of a policy.
+        (
+            "",
+            "[[policy]]\nname = \"s\"\nmatch = { statuses = [200] }\nmax_ttl = \"30s\"",
+            "public, max-age=60",
+            &[("hit hit", 2), ("hit validated", 1), ("miss miss", 1)],
+            &[("permit-public permit-public shorter", 1)],
+        ),
+        (
+            "",
+            "max_object = \"2B\"",
             "public, max-age=60",
             &[("hit miss", 3), ("miss miss", 1)],
             &[("permit-public too-large none", 1)],

@@ -78,7 +78,8 @@ pub fn forwarded_unasked(asked: &Asked<'_>, policy: &CompiledPolicy) -> Option<F
     if asked.method != Method::GET && asked.method != Method::HEAD {
         return Some(ForwardReason::Method);
     }
-    if policy.settings.bypass || asked.has_content {
+    let is_left_out = asked.method == Method::HEAD && !policy.settings.methods.head;
+    if policy.settings.bypass || is_left_out || asked.has_content {
         return Some(ForwardReason::Bypass);
     }
     is_for_origin(asked.fields).then_some(ForwardReason::Request)

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::quantities::{show_duration, show_size};
 use super::settings::{
-    AccessLogTarget, AccessRule, Auth, AuthScheme, Forward, Limits, Listener, ListenerAuth, Mode, PartitionBy, Policy,
-    PolicyMatch, ResponsePolicy, Settings,
+    AccessLogTarget, AccessRule, Auth, AuthScheme, CacheMethods, Forward, Limits, Listener, ListenerAuth, Mode, PartitionBy,
+    Policy, PolicyMatch, ResponsePolicy, Settings,
 };
 use crate::cache::rules::canary::Share;
 
@@ -220,6 +220,8 @@ fn describe_response_policy(page: &mut Page, policy: &ResponsePolicy) {
         ("default", time(&changes.default_ttl)),
         ("from", time(&changes.min_ttl)),
         ("to", time(&changes.max_ttl)),
+        ("errors", time(&changes.negative_ttl)),
+        ("largest body", changes.max_object_bytes.map(show_size)),
         ("stale", time(&changes.max_stale_disconnected).map(|time| format!("{time} when disconnected"))),
         ("stale", time(&changes.stale_if_error).map(|time| format!("{time} on errors"))),
         ("stale", time(&changes.stale_while_revalidate).map(|time| format!("{time} while revalidating"))),
@@ -267,6 +269,7 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
             show_duration(policy.stale_while_revalidate),
         ),
     );
+    describe_bounds(page, policy);
     let directives = if policy.ignore_request_cache_control { "only no-store and only-if-cached" } else { "all" };
     page.detail("requests", &format!("directives obeyed: {directives}"));
     let shared = if policy.share_validations { "shared by requests that the origin cannot tell apart" } else { "one a request" };
@@ -282,6 +285,23 @@ fn describe_policy(page: &mut Page, policy: &Policy) {
     }
     let by = if policy.vary_normalise { "languages and codings by meaning" } else { "every field as spelled" };
     page.detail("variants", &format!("{by}; of one key: {}", policy.vary_limit));
+}
+
+/// What a policy says besides its defaults.
+fn describe_bounds(page: &mut Page, policy: &Policy) {
+    if let Some(negative) = policy.negative_ttl {
+        page.detail("errors", &format!("fresh for {} where they state no lifetime", show_duration(negative)));
+    }
+    if let Some(most) = policy.max_object_bytes {
+        page.detail("largest body", &show_size(most));
+    }
+    match policy.methods {
+        CacheMethods { head: true, post: true } => {}
+        CacheMethods { head, post } => {
+            let methods = ["GET"].into_iter().chain(head.then_some("HEAD")).chain(post.then_some("POST"));
+            page.detail("methods", &join(methods));
+        }
+    }
 }
 
 /// Every limit that is not at its default.

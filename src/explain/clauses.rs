@@ -147,12 +147,12 @@ fn refusal(why: NotStored) -> (&'static str, &'static str) {
         NotStored::SetCookie => ("it sets cookies, and the policy says set_cookie = \"refuse\"", "RFC 9111 section 7.3"),
         NotStored::Nominated => ("Connection nominates a field that the decision rests on", "RFC 9110 section 7.6.1"),
         NotStored::QueryCredential => ("a credential stands in the query, and the key would hold it", "RFC 6750 section 2.3"),
-        NotStored::Policy => ("the operator's policy says so (cache or authorization)", "RFC 9111 section 1.1"),
+        NotStored::Policy => ("the operator's policy says so (cache, authorization or methods)", "RFC 9111 section 1.1"),
         NotStored::SecondKey => (
             "a second implementation of the rules, or the search for a prohibition in the raw bytes, disagreed",
             "RFC 9111 section 3.5",
         ),
-        NotStored::TooLarge => ("larger than cache.max_object", "RFC 9111 section 3"),
+        NotStored::TooLarge => ("larger than max_object of the cache or the policy", "RFC 9111 section 3"),
     }
 }
 
@@ -231,7 +231,7 @@ fn lifetime(head: &Head, now: SystemTime) -> Step {
         LifetimeSource::MaxAge => ("max-age", "RFC 9111 section 5.2.2.1"),
         LifetimeSource::Expires => ("Expires", "RFC 9111 section 5.3"),
         LifetimeSource::Heuristic => ("a tenth of the time since Last-Modified", "RFC 9111 section 4.2.2"),
-        LifetimeSource::Policy => ("the policy's min_ttl or default_ttl", "RFC 9111 section 4.2.2"),
+        LifetimeSource::Policy => ("the policy's min_ttl, default_ttl or negative_ttl", "RFC 9111 section 4.2.2"),
         LifetimeSource::None => ("none is stated and none may be assumed", "RFC 9111 section 4.2.1"),
     };
     let left = head.fresh_for(now).as_secs();

@@ -134,10 +134,11 @@ impl Gateway {
         filler.is_located = is_located_at(permit.target(), &parts.headers);
         self.freshen_by_head(exchange, &filler, way, (&key, parts.status, fields));
         let is_validation = matches!(reason, ForwardReason::Stale | ForwardReason::Request);
-        let answer = Answer { status: parts.status, fields, is_validation, most_bytes: self.most_bytes() };
-        let verdict = admit(&exchange.asked(), &filler, &answer, &way.policy);
-        let verdict = verdict.and_then(|admitted| self.admit_size(&body).map(|()| admitted));
         let decided_by = way.policy.for_response(exchange.candidates, parts.status, &parts.headers);
+        let most_bytes = decided_by.most_bytes(self.most_bytes());
+        let answer = Answer { status: parts.status, fields, is_validation, most_bytes };
+        let verdict = admit(&exchange.asked(), &filler, &answer, &way.policy);
+        let verdict = verdict.and_then(|admitted| self.admit_size(&body, most_bytes).map(|()| admitted));
         self.count_authorization(exchange, decided_by, &verdict);
         let times = (arrived.request_time, arrived.response_time);
         exchange.note_answered((parts.status, &parts.headers), (times, epoch), &body, &verdict);
@@ -156,14 +157,14 @@ impl Gateway {
                 status.stored = true;
                 status.ttl = reply::ttl(&head, arrived.response_time);
                 status.detail = Some(reply::permit_word(&head));
-                self.store_while_streaming(exchange, permit, (head, part), way, (body, epoch))
+                self.store_while_streaming(exchange, permit, (head, part), way, (body, epoch, most_bytes))
             }
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
         Ok(reply::forwarded(parts.status, kept, body, self.pseudonym.via(parts.version), status))
     }
 
-    /// The largest content that is stored.
+    /// The largest content that is stored, whatever the policy.
     fn most_bytes(&self) -> u64 {
         self.settings.cache.max_object_bytes.min(self.settings.cache.memory_bytes)
     }
@@ -211,9 +212,9 @@ impl Gateway {
     }
 
     /// Whether a response of this size may be kept while it arrives.
-    fn admit_size(&self, body: &UpstreamBody) -> Result<(), NotStored> {
+    fn admit_size(&self, body: &UpstreamBody, most_bytes: u64) -> Result<(), NotStored> {
         let cache = &self.settings.cache;
-        let is_too_large = body.size_hint().lower() > self.most_bytes();
+        let is_too_large = body.size_hint().lower() > most_bytes;
         let in_flight = self.in_flight_bytes.load(Ordering::Relaxed);
         if is_too_large || in_flight > cache.memory_bytes { Err(NotStored::TooLarge) } else { Ok(()) }
     }
@@ -225,7 +226,7 @@ impl Gateway {
         permit: &Permit,
         (head, part): (Head, Option<StoredPart>),
         way: &Way,
-        (body, epoch): (UpstreamBody, u64),
+        (body, epoch, most): (UpstreamBody, u64, u64),
     ) -> Body {
         let vary_names = vary::names(&head.fields).unwrap_or_default();
         let variant = vary::fingerprint(&self.keyed, &vary_names, &exchange.fields, way.policy.settings.vary_normalise);
@@ -247,7 +248,6 @@ impl Gateway {
             return Body::Empty;
         }
         let reader = Reader::running(transfer.reader(), length);
-        let most = self.most_bytes();
         let held = InFlight::new(Arc::clone(&self.in_flight_bytes));
         tokio::spawn(pump(transfer, body, fill, most, held));
         Body::Stored(reader)

@@ -39,6 +39,11 @@ pub(crate) struct Operator {
     pub(crate) default_ttl: u32,
     pub(crate) min_ttl: u32,
     pub(crate) max_ttl: u32,
+    pub(crate) negative_ttl: Option<u32>,
+    /// Whether HEAD is answered from what GET stored.
+    pub(crate) answers_head: bool,
+    /// Whether responses to POST are stored.
+    pub(crate) stores_post: bool,
     pub(crate) heuristic: bool,
     pub(crate) stale_while_revalidate: u32,
     pub(crate) stale_if_error: u32,

@@ -19,7 +19,7 @@ use vouchsafe::cache::rules::stale::{self, Failure};
 use vouchsafe::cache::rules::storable::NotStored;
 use vouchsafe::cache::rules::vary;
 use vouchsafe::cache::store::{Content, Slot, StoredResponse};
-use vouchsafe::config::settings::{AnonymousEntries, Mode, Policy, PolicyAuthorization, SetCookie, Settings};
+use vouchsafe::config::settings::{AnonymousEntries, CacheMethods, Mode, Policy, PolicyAuthorization, SetCookie, Settings};
 use vouchsafe::hop;
 use vouchsafe::keyed::Keyed;
 use vouchsafe::policy::{Candidates, CompiledPolicy};
@@ -80,6 +80,8 @@ fn settings(operator: &Operator) -> Policy {
         default_ttl: Duration::from_secs(operator.default_ttl.into()),
         min_ttl: Duration::from_secs(operator.min_ttl.into()),
         max_ttl: Duration::from_secs(operator.max_ttl.into()),
+        negative_ttl: operator.negative_ttl.map(|seconds| Duration::from_secs(seconds.into())),
+        methods: CacheMethods { head: operator.answers_head, post: operator.stores_post },
         stale_while_revalidate: Duration::from_secs(operator.stale_while_revalidate.into()),
         stale_if_error: Duration::from_secs(operator.stale_if_error.into()),
         max_stale_disconnected: Duration::from_secs(operator.max_stale_disconnected.into()),

@@ -167,6 +167,7 @@ fn operator(random: &mut Random) -> Operator {
     let mut rarely = |of: u64| random.one_in(of);
     let (bypass, no_heuristic, ignores, field, cookie, is_changed) =
         (rarely(40), rarely(5), rarely(8), rarely(10), rarely(10), rarely(25));
+    let (no_head, no_post) = (rarely(6), rarely(6));
     Operator {
         bypass,
         authorization: random.pick(&["standard", "standard", "standard", "standard", "never", "always-validate"]),
@@ -175,6 +176,9 @@ fn operator(random: &mut Random) -> Operator {
         default_ttl: random.pick(&[0, 0, 0, 60]),
         min_ttl: random.pick(&[0, 0, 0, 10, 120]),
         max_ttl: random.pick(&[86_400, 86_400, 86_400, 30]),
+        negative_ttl: random.pick(&[None, None, Some(0), Some(5), Some(200)]),
+        answers_head: !no_head,
+        stores_post: !no_post,
         stale_while_revalidate: random.pick(&[0, 0, 0, 60, 90_000]),
         stale_if_error: random.pick(&[0, 0, 0, 60, 90_000]),
         max_stale_disconnected: random.pick(&[3_600, 3_600, 0, 5, 200_000]),

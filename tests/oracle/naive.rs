@@ -203,7 +203,8 @@ fn store(case: &Case) -> Option<Stored> {
     let credentialed = is_credentialed(&case.first, case.query, policy);
     // Deviation: the operator may switch the cache off; 206, 304, 401 and 407 have no entry of their own, and 412, 416 and
     // 417 are about the fields of one request. RFC 6585 sections 3 to 6: 428, 429, 431 and 511 "MUST NOT be stored".
-    if policy.bypass || !(200..=599).contains(&case.status) || !is_understood_method(case, &directives) {
+    let is_left_out = case.first.method == "POST" && !policy.stores_post;
+    if policy.bypass || is_left_out || !(200..=599).contains(&case.status) || !is_understood_method(case, &directives) {
         return None;
     }
     if [206, 304, 401, 407, 412, 416, 417, 428, 429, 431, 511].contains(&case.status) {
@@ -353,6 +354,10 @@ fn assumed(case: &Case, directives: &Directives, credentialed: bool) -> Option<i
     let is_restricted =
         ["no-cache", "no-store", "private", "must-revalidate", "proxy-revalidate"].iter().any(|name| directives.has(name));
     let floor = if is_restricted { 0 } else { i64::from(policy.min_ttl) * SECOND };
+    // Deviation: of errors the operator may state it apart, and then nothing else is assumed.
+    if let Some(negative) = policy.negative_ttl.filter(|_| case.status >= 400 && is_cacheable_by_default(case.status)) {
+        return (negative > 0 && !is_restricted).then_some(i64::from(negative) * SECOND);
+    }
     let generated = single_date(&case.response, "date", case.response_time).unwrap_or(case.response_time);
     let modified = single_date(&case.response, "last-modified", case.response_time);
     if let Some(modified) = modified.filter(|_| policy.heuristic) {
@@ -415,7 +420,8 @@ fn decide(case: &Case, stored: Option<&Stored>) -> &'static str {
     let instead = |decision| if directives.has("only-if-cached") { "refuse" } else { decision };
     // Deviation: content is no part of the key; If-Match and If-Unmodified-Since are the origin's (RFC 9110 section 13).
     let is_for_origin = has(&case.second.fields, "if-match") || has(&case.second.fields, "if-unmodified-since");
-    if case.policy.bypass || case.second.has_content || is_for_origin {
+    let is_left_out = case.second.method == "HEAD" && !case.policy.answers_head;
+    if case.policy.bypass || is_left_out || case.second.has_content || is_for_origin {
         return instead("forward");
     }
     let Some(stored) = stored.filter(|_| !varies(case)) else { return instead("forward") };

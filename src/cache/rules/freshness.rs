@@ -5,6 +5,7 @@
 //! # Deviations
 //!
 //! - No heuristic freshness for responses to credentialed requests, although `public` would allow it.
+//! - An operator may say how long an error response that states no lifetime is fresh; nothing is assumed of it then.
 //! - The heuristic is a tenth of the time since `Last-Modified`, at most one day.
 
 use std::time::{Duration, SystemTime};
@@ -27,7 +28,7 @@ pub enum LifetimeSource {
     Expires,
     /// A tenth of the time since `Last-Modified`.
     Heuristic,
-    /// The operator's `default_ttl` or `min_ttl`.
+    /// The operator's `default_ttl`, `min_ttl` or `negative_ttl`.
     Policy,
     /// The response states none and none may be assumed.
     None,
@@ -65,6 +66,13 @@ pub struct Answered<'a> {
 #[must_use]
 pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// The error responses whose definition allows heuristic freshness.
+///
+/// Source: RFC 9110 section 15.1.
+fn is_negative(status: StatusCode) -> bool {
+    is_heuristically_cacheable(status) && (status.is_client_error() || status.is_server_error())
 }
 
 /// The freshness lifetime: `s-maxage`, `max-age`, `Expires`, heuristic, operator's default, within the
@@ -116,6 +124,13 @@ fn assumed_lifetime(answered: &Answered<'_>, policy: &Policy) -> Lifetime {
     if answered.credentialed || !may_assume {
         return none;
     }
+    let of_policy = |wanted: Duration| {
+        let wanted = if is_restricted(answered.directives) { Duration::ZERO } else { wanted };
+        if wanted.is_zero() { none } else { Lifetime { duration: wanted, source: LifetimeSource::Policy } }
+    };
+    if let Some(negative) = policy.negative_ttl.filter(|_| is_negative(answered.status)) {
+        return of_policy(negative);
+    }
     if policy.heuristic
         && let Some(duration) = heuristic(answered)
     {
@@ -126,8 +141,7 @@ fn assumed_lifetime(answered: &Answered<'_>, policy: &Policy) -> Lifetime {
             Lifetime { duration, source: LifetimeSource::Heuristic }
         };
     }
-    let wanted = if is_restricted(answered.directives) { Duration::ZERO } else { policy.default_ttl.max(policy.min_ttl) };
-    if wanted.is_zero() { none } else { Lifetime { duration: wanted, source: LifetimeSource::Policy } }
+    of_policy(policy.default_ttl.max(policy.min_ttl))
 }
 
 /// Whether the response carries a directive that an operator's floor must not soften.

@@ -128,6 +128,9 @@ pub fn storable(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
     if asked.method != Method::GET && !is_storable_post(asked, answered) {
         return Err(NotStored::Method);
     }
+    if asked.method == Method::POST && !policy.methods.post {
+        return Err(NotStored::Policy);
+    }
     check_status(answered)?;
     if asked.directives.no_store {
         return Err(NotStored::RequestNoStore);

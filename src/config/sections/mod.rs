@@ -72,12 +72,12 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
     let after_access = source.count();
     let forward = destination::read_forward(&mut root);
     let upstreams = destination::read_upstreams(&mut root);
-    let (policies, response_policies) = policy::read_policies(&mut root);
+    let cache = policy::read_cache(&mut root);
+    let (policies, response_policies) = policy::read_policies(&mut root, &cache);
     let before_routes = source.count();
     let routes =
         destination::read_routes(&mut root, &destination::names(&upstreams), &policy::names(&policies, &response_policies));
     let sound = Sound { auth: after_auth == start, access: after_access == after_auth, routes: source.count() == before_routes };
-    let cache = policy::read_cache(&mut root);
     let (log, limits) = (operation::read_log(&mut root), operation::read_limits(&mut root));
     let candidate = operation::read_shadow(&mut root);
     root.finish();

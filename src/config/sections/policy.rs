@@ -7,14 +7,17 @@
 //!
 //! none
 
+use std::time::Duration;
+
 use toml::de::DeValue;
 
 use super::response_policy;
 use crate::cache::rules::query::{Form, QueryRule};
+use crate::config::quantities::show_size;
 use crate::config::reader::Section;
 use crate::config::settings::{
-    AnonymousEntries, Cache, Credentials, MediaPattern, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, ResponsePolicy,
-    SetCookie, StatusRange,
+    AnonymousEntries, Cache, CacheMethods, Credentials, MediaPattern, PartitionBy, Policy, PolicyAuthorization, PolicyMatch,
+    ResponsePolicy, SetCookie, StatusRange,
 };
 use crate::config::value::Value;
 use crate::policy::Candidates;
@@ -47,7 +50,7 @@ pub(super) fn read_cache(root: &mut Section<'_>) -> Cache {
 
 /// The policies in the order they are tried: as written, `default` last, built in when not written; and those with
 /// conditions on the response, as written.
-pub(super) fn read_policies(root: &mut Section<'_>) -> (Vec<Policy>, Vec<ResponsePolicy>) {
+pub(super) fn read_policies(root: &mut Section<'_>, cache: &Cache) -> (Vec<Policy>, Vec<ResponsePolicy>) {
     let (mut policies, mut of_responses): (Vec<Policy>, Vec<ResponsePolicy>) = Default::default();
     let mut fallback = None;
     let mut taken: Vec<String> = Vec::new();
@@ -63,7 +66,7 @@ pub(super) fn read_policies(root: &mut Section<'_>) -> (Vec<Policy>, Vec<Respons
         };
         if response_policy::is_of_responses(&section) {
             let at = section.at.clone();
-            of_responses.extend(response_policy::read(section).filter(|policy| !is_taken(&policy.name)));
+            of_responses.extend(response_policy::read(section, cache).filter(|policy| !is_taken(&policy.name)));
             if of_responses.len() == Candidates::MOST + 1 {
                 source.note(
                     &at,
@@ -72,7 +75,7 @@ pub(super) fn read_policies(root: &mut Section<'_>) -> (Vec<Policy>, Vec<Respons
             }
             continue;
         }
-        let Some(policy) = read_policy(section).filter(|policy| !is_taken(&policy.name)) else { continue };
+        let Some(policy) = read_policy(section, cache).filter(|policy| !is_taken(&policy.name)) else { continue };
         if policy.name == Policy::DEFAULT_NAME {
             fallback = Some(policy);
         } else {
@@ -83,7 +86,7 @@ pub(super) fn read_policies(root: &mut Section<'_>) -> (Vec<Policy>, Vec<Respons
     (policies, of_responses)
 }
 
-fn read_policy(mut section: Section<'_>) -> Option<Policy> {
+fn read_policy(mut section: Section<'_>, cache: &Cache) -> Option<Policy> {
     let name = section.require("name", "\"api\"", |v| v.name());
     let mut policy = Policy::default();
     section.set("cache", &mut policy.bypass, |v| v.word(&[("standard", false), ("bypass", true)]));
@@ -95,6 +98,8 @@ fn read_policy(mut section: Section<'_>) -> Option<Policy> {
     section.set("canary", &mut policy.canary, |v| v.share());
     section.set("vary_normalise", &mut policy.vary_normalise, |v| v.flag());
     section.set("vary_limit", &mut policy.vary_limit, |v| v.count(1, 65_536));
+    section.set("methods", &mut policy.methods, read_methods);
+    policy.max_object_bytes = read_max_object(&mut section, cache);
     section.set("ignore_request_cache_control", &mut policy.ignore_request_cache_control, |v| v.flag());
     read_lifetimes(&mut section, &mut policy);
     let _: Conditions = read_match(&mut section, name.as_deref(), &mut policy.matches);
@@ -113,12 +118,45 @@ fn read_lifetimes(section: &mut Section<'_>, policy: &mut Policy) {
     section.set("stale_while_revalidate", &mut policy.stale_while_revalidate, |v| v.duration());
     section.set("stale_if_error", &mut policy.stale_if_error, |v| v.duration());
     section.set("max_stale_disconnected", &mut policy.max_stale_disconnected, |v| v.duration());
-    for (key, floor) in [("min_ttl", policy.min_ttl), ("default_ttl", policy.default_ttl)] {
-        if floor > policy.max_ttl {
-            let message = format!("{}: expected at most max_ttl, found more", section.path_of(key));
-            section.source.note(&section.position(key), message);
-        }
+    section.set_some("negative_ttl", &mut policy.negative_ttl, |v| v.duration());
+    let floors =
+        [("min_ttl", Some(policy.min_ttl)), ("default_ttl", Some(policy.default_ttl)), ("negative_ttl", policy.negative_ttl)];
+    check_floors(section, policy.max_ttl, floors);
+}
+
+/// What the ceiling would always cut off.
+pub(super) fn check_floors(section: &Section<'_>, most: Duration, floors: [(&str, Option<Duration>); 3]) {
+    for (key, _) in floors.iter().filter(|(_, floor)| floor.is_some_and(|floor| floor > most)) {
+        let message = format!("{}: expected at most max_ttl, found more", section.path_of(key));
+        section.source.note(&section.position(key), message);
     }
+}
+
+/// Methods that the cache takes part in; without GET it would store nothing.
+fn read_methods(value: &Value<'_>) -> Option<CacheMethods> {
+    let named = value.distinct(|one| one.word(&[("GET", "GET"), ("HEAD", "HEAD"), ("POST", "POST")]))?;
+    let has = |method: &str| named.contains(&method);
+    if !has("GET") {
+        return value.complain(
+            "expected \"GET\" among them, found none: nothing else fills the store; to store nothing, set cache = \"bypass\"",
+        );
+    }
+    Some(CacheMethods { head: has("HEAD"), post: has("POST") })
+}
+
+/// The largest body of a policy; more than the whole cache takes is never stored.
+pub(super) fn read_max_object(section: &mut Section<'_>, cache: &Cache) -> Option<u64> {
+    let mut most = None;
+    section.set_some("max_object", &mut most, |v| v.size(1, 1 << 50));
+    if most.is_some_and(|most| most > cache.max_object_bytes) {
+        let bound = show_size(cache.max_object_bytes);
+        let message = format!(
+            "{}: expected at most the {bound} of cache.max_object and cache.memory, found more",
+            section.path_of("max_object")
+        );
+        section.source.note(&section.position("max_object"), message);
+    }
+    most
 }
 
 /// Conditions on the response.

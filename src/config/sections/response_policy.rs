@@ -6,12 +6,15 @@
 //!
 //! none
 
-use super::policy::{ANONYMOUS_WORDS, AUTHORIZATION_WORDS, SET_COOKIE_WORDS, read_match};
+use std::time::Duration;
+
+use super::policy::{ANONYMOUS_WORDS, AUTHORIZATION_WORDS, SET_COOKIE_WORDS, check_floors, read_match, read_max_object};
 use crate::config::reader::Section;
-use crate::config::settings::{Changes, PolicyMatch, ResponsePolicy};
+use crate::config::settings::{Cache, Changes, PolicyMatch, ResponsePolicy};
 
 /// What is decided before there is a response.
-const OF_REQUESTS: [&str; 8] = [
+const OF_REQUESTS: [&str; 9] = [
+    "methods",
     "partition",
     "credentials",
     "share_validations",
@@ -28,7 +31,7 @@ pub(super) fn is_of_responses(section: &Section<'_>) -> bool {
 }
 
 /// Reads a policy whose match names content types or statuses.
-pub(super) fn read(mut section: Section<'_>) -> Option<ResponsePolicy> {
+pub(super) fn read(mut section: Section<'_>, cache: &Cache) -> Option<ResponsePolicy> {
     let name = section.require("name", "\"errors\"", |v| v.name());
     let mut policy = ResponsePolicy {
         name: String::new(),
@@ -42,6 +45,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<ResponsePolicy> {
     section.set_some("authorization", &mut changes.authorization, |v| v.word(tightening(&AUTHORIZATION_WORDS)));
     section.set_some("anonymous_entries", &mut changes.anonymous_entries, |v| v.word(tightening(&ANONYMOUS_WORDS)));
     section.set_some("set_cookie", &mut changes.set_cookie, |v| v.word(&SET_COOKIE_WORDS));
+    changes.max_object_bytes = read_max_object(&mut section, cache);
     read_lifetimes(&mut section, changes);
     let conditions = read_match(&mut section, name.as_deref(), &mut policy.matches);
     (policy.content_types, policy.statuses) = conditions;
@@ -67,11 +71,7 @@ fn read_lifetimes(section: &mut Section<'_>, changes: &mut Changes) {
     section.set_some("stale_while_revalidate", &mut changes.stale_while_revalidate, |v| v.duration());
     section.set_some("stale_if_error", &mut changes.stale_if_error, |v| v.duration());
     section.set_some("max_stale_disconnected", &mut changes.max_stale_disconnected, |v| v.duration());
-    let Some(most) = changes.max_ttl else { return };
-    for (key, floor) in [("min_ttl", changes.min_ttl), ("default_ttl", changes.default_ttl)] {
-        if floor.is_some_and(|floor| floor > most) {
-            let message = format!("{}: expected at most max_ttl, found more", section.path_of(key));
-            section.source.note(&section.position(key), message);
-        }
-    }
+    section.set_some("negative_ttl", &mut changes.negative_ttl, |v| v.duration());
+    let floors = [("min_ttl", changes.min_ttl), ("default_ttl", changes.default_ttl), ("negative_ttl", changes.negative_ttl)];
+    check_floors(section, changes.max_ttl.unwrap_or(Duration::MAX), floors);
 }

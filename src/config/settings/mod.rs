@@ -26,7 +26,9 @@ pub use destination::{Forward, Route, Server, Upstream};
 pub use listener::{Admin, Listener, ListenerAuth, Mode, Tls};
 pub use operation::{AccessLogTarget, Limits, Log};
 pub use pattern::{HostPattern, PathPattern};
-pub use policy::{AnonymousEntries, Cache, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie};
+pub use policy::{
+    AnonymousEntries, Cache, CacheMethods, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie,
+};
 pub use response_policy::{Changes, MediaPattern, ResponsePolicy, StatusRange};
 
 /// The whole configuration in force.

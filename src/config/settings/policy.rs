@@ -53,6 +53,8 @@ pub struct Policy {
     pub min_ttl: Duration,
     /// Ceiling, always.
     pub max_ttl: Duration,
+    /// Freshness of an error response that states none, in place of heuristic, `default_ttl` and `min_ttl`; none: those.
+    pub negative_ttl: Option<Duration>,
     /// How stale a response may answer while it is validated in the background, where it states nothing itself
     /// (uncredentialed responses only).
     pub stale_while_revalidate: Duration,
@@ -70,6 +72,10 @@ pub struct Policy {
     pub vary_normalise: bool,
     /// Most variants of one key.
     pub vary_limit: usize,
+    /// Which methods the cache takes part in, besides GET.
+    pub methods: CacheMethods,
+    /// Largest body that is stored, bytes; none: that of `[cache]`.
+    pub max_object_bytes: Option<u64>,
     /// Request directives other than `no-store` and `only-if-cached` are ignored.
     pub ignore_request_cache_control: bool,
 }
@@ -83,6 +89,21 @@ pub struct PolicyMatch {
     pub paths: Vec<PathPattern>,
     /// Methods.
     pub methods: Vec<Method>,
+}
+
+/// `methods`: GET always, whose responses alone are stored as they come.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub struct CacheMethods {
+    /// HEAD is answered from what GET stored.
+    pub head: bool,
+    /// A response to POST that says how long it is fresh, and that it is what GET would get, is stored.
+    pub post: bool,
+}
+
+impl Default for CacheMethods {
+    fn default() -> Self {
+        Self { head: true, post: true }
+    }
 }
 
 /// `authorization`: may only tighten RFC 9111 section 3.5.
@@ -161,6 +182,7 @@ impl Default for Policy {
             heuristic: true,
             min_ttl: Duration::ZERO,
             max_ttl: Duration::from_secs(86_400),
+            negative_ttl: None,
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
             max_stale_disconnected: Duration::from_secs(3_600),
@@ -169,6 +191,8 @@ impl Default for Policy {
             query: QueryRule::default(),
             vary_normalise: true,
             vary_limit: 64,
+            methods: CacheMethods::default(),
+            max_object_bytes: None,
             ignore_request_cache_control: false,
         }
     }

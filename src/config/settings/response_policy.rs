@@ -47,6 +47,10 @@ pub struct Changes {
     /// As in [`super::Policy`].
     pub max_ttl: Option<Duration>,
     /// As in [`super::Policy`].
+    pub negative_ttl: Option<Duration>,
+    /// As in [`super::Policy`].
+    pub max_object_bytes: Option<u64>,
+    /// As in [`super::Policy`].
     pub stale_while_revalidate: Option<Duration>,
     /// As in [`super::Policy`].
     pub stale_if_error: Option<Duration>,

@@ -8,6 +8,7 @@
 //!
 //! none
 
+pub mod coverage;
 mod response;
 
 use std::cmp::Reverse;

@@ -338,6 +338,80 @@ fn a_policy_keeps_within_its_own_and_the_cache_s_bounds() {
     }
 }
 
+/// The warnings of a text below the listener and an upstream, one a line.
+fn warnings(text: &str) -> String {
+    let upstream = "[[upstream]]\nname = \"u\"\nservers = [\"http://h\"]\n";
+    settings(&format!("{LISTENER}{text}{upstream}")).warnings.join("\n")
+}
+
+#[test]
+fn policies_that_cannot_do_what_was_meant_are_warned_of() {
+    let one = |name: &str, lines: &str| format!("[[policy]]\nname = \"{name}\"\n{lines}\n");
+    let never = |at: &str, index: usize, before: &str| {
+        format!(
+            "v.toml:{at}: policy[{index}]: expected a policy that may be chosen, found one that never is: \"{before}\" before it fits all that it fits; "
+        )
+    };
+    let wide = one("wide", "match = { hosts = [\"*.a.org\"] }");
+    let narrow = one("narrow", "match = { hosts = [\"www.a.org\"], paths = [\"/x\"] }");
+    let remedy = "put it before that one, narrow that one's match, or name it in a route";
+    assert_eq!(warnings(&format!("{wide}{narrow}")), format!("{}{remedy}", never("9:1", 1, "wide")));
+    assert_eq!(warnings(&format!("{narrow}{wide}")), "");
+    let route = "[[route]]\nupstream = \"u\"\npolicy = \"narrow\"\n";
+    assert_eq!(warnings(&format!("{wide}{narrow}{route}")), "", "a route names it");
+    let rest = format!("{}{}", one("default", "max_ttl = \"5s\""), one("all", "max_ttl = \"6s\""));
+    assert_eq!(warnings(&rest), format!("{}give \"all\" a match, or leave this one out", never("6:1", 0, "all")));
+    assert_eq!(warnings(&one("all", "max_ttl = \"6s\"")), "", "nothing is written for the rest");
+
+    let errors = one("errors", "match = { statuses = [\"4xx\", \"5xx\"] }\ncache = \"bypass\"");
+    let missing = one("missing", "match = { statuses = [404], content_types = [\"text/html\"] }\nmax_ttl = \"5s\"");
+    let remedy = "put it before that one, or narrow that one's match";
+    assert_eq!(warnings(&format!("{errors}{missing}")), format!("{}{remedy}", never("10:1", 1, "errors")));
+    assert_eq!(warnings(&format!("{missing}{errors}")), "");
+
+    for (text, expect) in [
+        (
+            one("p", "cache = \"bypass\"\nmax_ttl = \"5s\"\npartition = \"credential\"\ncredentials = { headers = [\"X-Key\"] }"),
+            "v.toml:8:9: policy[0].cache: expected nothing about entries beside \"bypass\", found partition, max_ttl; \
+             nothing is stored, leave that out",
+        ),
+        (
+            one("p", "match = { statuses = [404] }\ncache = \"bypass\"\nmax_ttl = \"5s\""),
+            "v.toml:9:9: policy[0].cache: expected nothing about entries beside \"bypass\", found max_ttl; nothing is stored, leave that out",
+        ),
+        (
+            one("p", "match = { statuses = [404, 401, 206] }\nmax_ttl = \"5s\""),
+            "v.toml:8:9: policy[0].match.statuses: expected statuses that may be stored, found 206, which never is: \
+             nothing is decided by it\n\
+             v.toml:8:9: policy[0].match.statuses: expected statuses that may be stored, found 401, which never is: \
+             nothing is decided by it",
+        ),
+        (one("p", "match = { statuses = [\"5xx\"] }\nmax_ttl = \"5s\"\nnegative_ttl = \"5s\""), ""),
+        (
+            one("p", "match = { statuses = [\"2xx\", 403] }\nnegative_ttl = \"5s\""),
+            "v.toml:9:16: policy[0].negative_ttl: expected statuses of which it speaks (404, 405, 410, 414, 501), found others: \
+             it changes nothing",
+        ),
+        (
+            one("p", "match = { statuses = [404] }"),
+            "v.toml:6:1: policy[0]: expected a key that says what its responses are for, found none: it changes nothing",
+        ),
+        (format!("{}{errors}", one("p", "match = { statuses = [404] }")), ""),
+    ] {
+        assert_eq!(warnings(&text), expect, "{text}");
+    }
+    // `check` prints them and is content; a mistake elsewhere leaves only the mistake.
+    let folder = folder(&[]);
+    let file = folder.path().join("v.toml");
+    fs::write(&file, format!("{LISTENER}{wide}{narrow}")).unwrap();
+    let report = check::report(&file).unwrap();
+    assert!(
+        report.contains("\nwarning: ") && report.contains("v.toml:9:1: policy[1]: expected a policy that may be chosen"),
+        "{report}"
+    );
+    assert_eq!(below(&format!("{wide}{narrow}[lag]\n")).lines().count(), 1);
+}
+
 #[test]
 fn an_open_proxy_is_refused() {
     let rules = [

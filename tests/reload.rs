@@ -227,7 +227,8 @@ async fn a_hundred_reloads_under_load_lose_no_request() {
 fn sighup_reloads_and_says_what_changed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("v.toml");
-    let text = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n[log]\naccess = \"off\"\n";
+    let text = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n[log]\naccess = \"off\"\n\
+                [[policy]]\nname = \"none\"\nmatch = { statuses = [401] }\nmax_ttl = \"1s\"\n";
     std::fs::write(&file, text).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_vouchsafe"))
         .args(["serve", "--config", file.to_str().unwrap()])
@@ -239,10 +240,14 @@ fn sighup_reloads_and_says_what_changed() {
     let mut until =
         |word: &str| lines.by_ref().map(Result::unwrap).find(|line| line.contains(word)).unwrap_or_else(|| panic!("no {word}"));
     until("listening");
+    // What is in force and changes nothing.
+    let warning = "v.toml:10:9: policy[0].match.statuses: expected statuses that may be stored, found 401";
+    until(warning);
     let pid = child.id().to_string();
     let hang_up = || assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     std::fs::write(&file, format!("{text}[limits]\nidle_time = \"7s\"\n")).unwrap();
     hang_up();
+    until(warning);
     let said = until("reloaded");
     assert!(said.contains("idle_time 7s"), "{said}");
     std::fs::write(&file, format!("{text}[limits]\nidle_tim = \"7s\"\n")).unwrap();

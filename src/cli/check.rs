@@ -53,7 +53,7 @@ pub fn report(path: &Path) -> Result<String, String> {
     let keyed = Keyed::random().map_err(|error| format!("expected random numbers from the operating system, found: {error}"))?;
     Authenticator::for_listeners(&settings, keyed, &Clock::system())?;
     let mut text = config::describe(&settings);
-    for warning in crate::auth::users::warnings(&settings.auth) {
+    for warning in settings.warnings.iter().chain(&crate::auth::users::warnings(&settings.auth)) {
         text.push_str(&format!("\nwarning: {warning}\n"));
     }
     Ok(text)

@@ -130,7 +130,7 @@ fn announce(settings: &Settings, server: &Server) {
     if let Some(address) = server.admin_address() {
         tracing::info!(%address, "admin listening");
     }
-    for warning in crate::auth::users::warnings(&settings.auth) {
+    for warning in settings.warnings.iter().chain(&crate::auth::users::warnings(&settings.auth)) {
         tracing::warn!("{warning}");
     }
     for (name, value) in changed_limits(&settings.limits) {

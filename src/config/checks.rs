@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+use super::contradictions;
 use super::mistakes::Source;
 use super::sections::{Draft, Placed};
 use super::settings::{AccessRule, Auth, AuthScheme, Listener, ListenerAuth, Mode, PartitionBy, Policy, Settings, Upstream};
@@ -18,7 +19,7 @@ use crate::target::Host;
 
 /// Checks the draft and makes it the settings; mistakes are recorded in the source.
 pub(super) fn complete(source: &Source<'_>, draft: Draft) -> Settings {
-    let Draft { mut settings, listeners, upstreams, routes, sound, candidate: _ } = draft;
+    let Draft { mut settings, listeners, upstreams, policies, response_policies, routes, sound, candidate: _ } = draft;
     check_apart(source, &listeners, settings.admin.as_ref().map(|admin| admin.address));
     for listener in &listeners {
         if sound.auth {
@@ -32,6 +33,13 @@ pub(super) fn complete(source: &Source<'_>, draft: Draft) -> Settings {
             note(source, listener, "expected at least one [[route]] for a gateway, found none");
         }
     }
+    contradictions::warn_of_requests(source, &policies, &routes);
+    contradictions::warn_of_responses(source, &response_policies);
+    settings.policies = policies.into_iter().map(|placed| placed.value).collect();
+    if settings.policies.last().is_none_or(|last| last.name != Policy::DEFAULT_NAME) {
+        settings.policies.push(Policy::default());
+    }
+    settings.response_policies = response_policies.into_iter().map(|placed| placed.value).collect();
     check_partitions(source, &listeners, &settings.policies);
     let admin = settings.admin.iter().map(|admin| admin.address);
     let own: Vec<SocketAddr> = listeners.iter().map(|listener| listener.value.address).chain(admin).collect();

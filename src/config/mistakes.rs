@@ -28,21 +28,30 @@ struct Mistake {
     message: String,
 }
 
+impl Mistake {
+    fn shown_in(&self, file: &str) -> String {
+        match self.line {
+            0 => format!("{file}: {}", self.message),
+            line => format!("{file}:{line}:{}: {}", self.column, self.message),
+        }
+    }
+}
+
 impl ConfigErrors {
     /// A mistake about the file as a whole.
     pub(super) fn about_file(file: &str, message: String) -> Self {
         Self { file: file.to_owned(), mistakes: vec![Mistake { line: 0, column: 0, message: one_line(message) }], others: None }
     }
 
-    /// What two files came to, the first of which names the second.
+    /// What two files came to, the first of which names the second: what the first has to say, if neither has mistakes.
     ///
     /// # Errors
     ///
     /// The mistakes of both.
-    pub(super) fn both(first: Result<(), Self>, second: Result<(), Self>) -> Result<(), Self> {
+    pub(super) fn both<T>(first: Result<T, Self>, second: Result<(), Self>) -> Result<T, Self> {
         match (first, second) {
             (Err(first), Err(second)) => Err(Self { others: Some(Box::new(second)), ..first }),
-            (Ok(()), second) => second,
+            (Ok(_), Err(second)) => Err(second),
             (first, Ok(())) => first,
         }
     }
@@ -64,10 +73,7 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, mistake) in self.mistakes.iter().enumerate() {
             let end = if at == 0 { "" } else { "\n" };
-            match mistake.line {
-                0 => write!(f, "{end}{}: {}", self.file, mistake.message)?,
-                line => write!(f, "{end}{}:{line}:{}: {}", self.file, mistake.column, mistake.message)?,
-            }
+            write!(f, "{end}{}", mistake.shown_in(&self.file))?;
         }
         self.others.as_ref().map_or(Ok(()), |others| write!(f, "\n{others}"))
     }
@@ -80,6 +86,8 @@ pub(super) struct Source<'a> {
     text: &'a str,
     base_dir: &'a Path,
     mistakes: RefCell<Vec<Mistake>>,
+    /// What is no mistake, but cannot do what was meant.
+    warnings: RefCell<Vec<Mistake>>,
     /// Lines with a syntax error; what is read from them is not what was meant.
     broken_lines: Vec<usize>,
 }
@@ -87,7 +95,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// A text; relative paths in it are resolved against `base_dir`.
     pub(super) fn new(text: &'a str, base_dir: &'a Path) -> Self {
-        Self { text, base_dir, mistakes: RefCell::default(), broken_lines: Vec::new() }
+        Self { text, base_dir, mistakes: RefCell::default(), warnings: RefCell::default(), broken_lines: Vec::new() }
     }
 
     /// Where relative paths start.
@@ -101,6 +109,12 @@ impl<'a> Source<'a> {
         if !self.broken_lines.contains(&line) {
             self.mistakes.borrow_mut().push(Mistake { line, column, message: one_line(message) });
         }
+    }
+
+    /// Records what may be in force, at a byte range of the text, and cannot do what was meant.
+    pub(super) fn warn(&self, at: &Range<usize>, message: String) {
+        let (line, column) = self.position(at.start);
+        self.warnings.borrow_mut().push(Mistake { line, column, message: one_line(message) });
     }
 
     /// Records that something is left out; silent when a syntax error may have hidden it.
@@ -129,15 +143,17 @@ impl<'a> Source<'a> {
         self.mistakes.borrow().len()
     }
 
-    /// All mistakes in the order of the text, or none.
+    /// All mistakes in the order of the text, or, where there is none, the warnings.
     ///
     /// # Errors
     ///
     /// The mistakes, when there are any.
-    pub(super) fn finish(self, file: &str) -> Result<(), ConfigErrors> {
+    pub(super) fn finish(self, file: &str) -> Result<Vec<String>, ConfigErrors> {
         let mut mistakes = self.mistakes.into_inner();
         if mistakes.is_empty() {
-            return Ok(());
+            let mut warnings = self.warnings.into_inner();
+            warnings.sort();
+            return Ok(warnings.iter().map(|warning| warning.shown_in(file)).collect());
         }
         mistakes.sort();
         mistakes.dedup();

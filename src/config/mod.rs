@@ -8,6 +8,7 @@
 //! none
 
 mod checks;
+mod contradictions;
 mod describe;
 mod mistakes;
 mod quantities;
@@ -99,8 +100,11 @@ fn read(text: &str, file_name: &str, base_dir: &Path, role: Role) -> Result<Sett
     let mut settings = checks::complete(&source, draft);
     let shadow = candidate.map(|file| shadow(&file)).transpose();
     let (shadow, told) = shadow.map_or_else(|mistakes| (None, Err(mistakes)), |shadow| (shadow, Ok(())));
+    let of_candidate = shadow.as_ref().map(|shadow| shadow.settings.warnings.clone()).unwrap_or_default();
     settings.shadow = shadow;
-    ConfigErrors::both(source.finish(file_name), told).map(|()| settings)
+    settings.warnings = ConfigErrors::both(source.finish(file_name), told)?;
+    settings.warnings.extend(of_candidate);
+    Ok(settings)
 }
 
 /// The candidate that `[shadow]` names.

@@ -104,6 +104,11 @@ impl<'a> Section<'a> {
         self.known.push(key);
     }
 
+    /// Whether this key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Whether a table below this one has this key with anything but an empty array.
     pub(super) fn has_below(&self, table: &str, key: &str) -> bool {
         let below = self.table.get(table).and_then(|node| node.get_ref().as_table());

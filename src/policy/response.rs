@@ -50,7 +50,13 @@ impl Candidates {
     #[must_use]
     pub(super) fn of(policies: &[Arc<ResponsePolicy>], method: &Method, target: &Target) -> Self {
         let fitting = policies.iter().enumerate().filter(|(_, policy)| fits(&policy.matches, method, target));
-        Self(fitting.fold(0, |all, (number, _)| all | Self::only(number).0))
+        fitting.fold(Self::NONE, |all, (number, _)| all.with(number))
+    }
+
+    /// These and this one.
+    #[must_use]
+    pub fn with(self, number: usize) -> Self {
+        Self(self.0 | Self::only(number).0)
     }
 
     fn has(self, number: usize) -> bool {

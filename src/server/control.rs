@@ -158,6 +158,9 @@ impl Control {
         let own = [doors.addresses(), front.addresses(), self.admin.into_iter().collect()].concat();
         let gateway = old.gateway.successor(Arc::clone(&settings), Arc::clone(&observer), &own)?;
         doors.change(front, &Desk(Arc::clone(&gateway))).map_err(|error| format!("cannot listen: {error}"))?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
         let changes = Reloaded::between(&describe(&old.settings), &describe(&settings));
         self.current.store(Arc::new(Generation { settings, gateway, observer }));
         Ok(changes)

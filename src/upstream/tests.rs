@@ -50,6 +50,7 @@ pub(super) fn settings() -> Settings {
         cache: Cache { memory_bytes: 1 << 20, max_object_bytes: 1 << 20, ..Cache::default() },
         policies: Vec::new(),
         response_policies: Vec::new(),
+        warnings: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         shadow: None,
         limits: Limits {

@@ -59,6 +59,7 @@ pub(super) fn settings() -> Settings {
         cache: Cache { memory_bytes: 0, max_object_bytes: 0, ..Cache::default() },
         policies: vec![],
         response_policies: Vec::new(),
+        warnings: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
         shadow: None,
         limits: Limits {

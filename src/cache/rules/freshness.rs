@@ -71,7 +71,8 @@ pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
 /// The error responses whose definition allows heuristic freshness.
 ///
 /// Source: RFC 9110 section 15.1.
-fn is_negative(status: StatusCode) -> bool {
+#[must_use]
+pub fn is_negative(status: StatusCode) -> bool {
     is_heuristically_cacheable(status) && (status.is_client_error() || status.is_server_error())
 }
 

@@ -160,17 +160,27 @@ fn is_storable_post(asked: &Asked<'_>, answered: &Answered<'_>) -> bool {
     asked.method == Method::POST && answered.status == StatusCode::OK && asked.is_located && explicit_lifetime(answered).is_some()
 }
 
+/// Whether no response with this status code has an entry of its own, whatever permits it.
+///
+/// Source: RFC 9111 sections 3 and 3.3, RFC 9110 section 15.
+#[must_use]
+pub fn is_never_stored(status: StatusCode) -> bool {
+    match status {
+        // A part belongs to a 200.
+        StatusCode::PARTIAL_CONTENT => true,
+        StatusCode::NOT_MODIFIED | StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => true,
+        // Codes above 599 are invalid (RFC 9110 section 15): passed on, never stored.
+        status => is_about_one_request(status) || status.is_informational() || status.as_u16() > 599,
+    }
+}
+
 /// "the response status code is final" and understood.
 ///
 /// Source: RFC 9111 section 3.
 fn check_status(answered: &Answered<'_>) -> Result<(), NotStored> {
     match answered.status {
         StatusCode::PARTIAL_CONTENT => Err(NotStored::Partial),
-        StatusCode::NOT_MODIFIED | StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(NotStored::Status),
-        status if is_about_one_request(status) => Err(NotStored::Status),
-        status if status.is_informational() => Err(NotStored::Status),
-        // Codes above 599 are invalid (RFC 9110 section 15): passed on, never stored.
-        status if status.as_u16() > 599 => Err(NotStored::Status),
+        status if is_never_stored(status) => Err(NotStored::Status),
         status if answered.directives.must_understand && !is_understood(status) => Err(NotStored::Status),
         _ => Ok(()),
     }

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::reader::Section;
-use super::settings::{BuiltinUser, Listener, Route, Settings, Upstream};
+use super::settings::{BuiltinUser, Listener, Policy, ResponsePolicy, Route, Settings, Upstream};
 
 /// Something read, and where it stands, for checks that look at several sections.
 pub(super) struct Placed<T> {
@@ -34,6 +34,11 @@ impl<T> Placed<T> {
     fn new(section: &Section<'_>, value: T) -> Self {
         Self { value, at: section.at.clone(), path: section.path.clone() }
     }
+
+    /// Another value that stands at this place.
+    fn with<U>(self, value: U) -> Placed<U> {
+        Placed { value, at: self.at, path: self.path }
+    }
 }
 
 /// Everything read, before the checks that look at several sections.
@@ -44,6 +49,10 @@ pub(super) struct Draft {
     pub(super) listeners: Vec<Placed<Listener>>,
     /// With their places.
     pub(super) upstreams: Vec<Placed<Upstream>>,
+    /// With their places; the built-in `default` has none and is no part of it.
+    pub(super) policies: Vec<Placed<Policy>>,
+    /// With their places.
+    pub(super) response_policies: Vec<Placed<ResponsePolicy>>,
     /// Without their places, which no check asks for.
     pub(super) routes: Vec<Route>,
     /// The file of the candidate that `[shadow]` names.
@@ -90,11 +99,12 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
         upstreams: Vec::new(),
         routes: Vec::new(),
         cache,
-        policies,
-        response_policies,
+        policies: Vec::new(),
+        response_policies: Vec::new(),
         log,
         limits,
         shadow: None,
+        warnings: Vec::new(),
     };
-    Draft { settings, listeners, upstreams, routes, candidate, sound }
+    Draft { settings, listeners, upstreams, policies, response_policies, routes, candidate, sound }
 }

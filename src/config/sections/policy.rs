@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::response_policy;
+use super::{Placed, response_policy};
 use crate::cache::rules::query::{Form, QueryRule};
 use crate::config::quantities::show_size;
 use crate::config::reader::Section;
@@ -48,10 +48,10 @@ pub(super) fn read_cache(root: &mut Section<'_>) -> Cache {
     cache
 }
 
-/// The policies in the order they are tried: as written, `default` last, built in when not written; and those with
-/// conditions on the response, as written.
-pub(super) fn read_policies(root: &mut Section<'_>, cache: &Cache) -> (Vec<Policy>, Vec<ResponsePolicy>) {
-    let (mut policies, mut of_responses): (Vec<Policy>, Vec<ResponsePolicy>) = Default::default();
+/// The policies in the order they are tried: as written, `default` last if it is written; and those with conditions on the
+/// response, as written.
+pub(super) fn read_policies(root: &mut Section<'_>, cache: &Cache) -> (Vec<Placed<Policy>>, Vec<Placed<ResponsePolicy>>) {
+    let (mut policies, mut of_responses): (Vec<Placed<Policy>>, Vec<Placed<ResponsePolicy>>) = Default::default();
     let mut fallback = None;
     let mut taken: Vec<String> = Vec::new();
     for section in root.sections("policy") {
@@ -64,25 +64,24 @@ pub(super) fn read_policies(root: &mut Section<'_>, cache: &Cache) -> (Vec<Polic
             taken.push(name.to_owned());
             is_taken
         };
+        let placed = Placed::new(&section, ());
         if response_policy::is_of_responses(&section) {
-            let at = section.at.clone();
-            of_responses.extend(response_policy::read(section, cache).filter(|policy| !is_taken(&policy.name)));
-            if of_responses.len() == Candidates::MOST + 1 {
-                source.note(
-                    &at,
-                    format!("policy: expected at most {} with content_types or statuses, found more", Candidates::MOST),
-                );
-            }
+            let policy = response_policy::read(section, cache).filter(|policy| !is_taken(&policy.name));
+            of_responses.extend(policy.map(|policy| placed.with(policy)));
             continue;
         }
         let Some(policy) = read_policy(section, cache).filter(|policy| !is_taken(&policy.name)) else { continue };
         if policy.name == Policy::DEFAULT_NAME {
-            fallback = Some(policy);
+            fallback = Some(placed.with(policy));
         } else {
-            policies.push(policy);
+            policies.push(placed.with(policy));
         }
     }
-    policies.push(fallback.unwrap_or_default());
+    if let Some(first) = of_responses.get(Candidates::MOST) {
+        let message = format!("policy: expected at most {} with content_types or statuses, found more", Candidates::MOST);
+        root.source.note(&first.at, message);
+    }
+    policies.extend(fallback);
     (policies, of_responses)
 }
 
@@ -105,8 +104,45 @@ fn read_policy(mut section: Section<'_>, cache: &Cache) -> Option<Policy> {
     let _: Conditions = read_match(&mut section, name.as_deref(), &mut policy.matches);
     read_credentials(&mut section, &mut policy.credentials);
     read_query(&mut section, &mut policy);
+    if policy.bypass {
+        warn_of_bypass(&section);
+    }
     section.finish();
     Some(Policy { name: name?, ..policy })
+}
+
+/// What is about entries and their reuse, of which there are none under `cache = "bypass"`.
+const OF_CACHING: [&str; 19] = [
+    "authorization",
+    "partition",
+    "anonymous_entries",
+    "set_cookie",
+    "default_ttl",
+    "heuristic",
+    "min_ttl",
+    "max_ttl",
+    "negative_ttl",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "max_stale_disconnected",
+    "share_validations",
+    "canary",
+    "query",
+    "vary_normalise",
+    "vary_limit",
+    "methods",
+    "max_object",
+];
+
+/// Warns of keys that change nothing because nothing is stored.
+pub(super) fn warn_of_bypass(section: &Section<'_>) {
+    let idle: Vec<&str> = OF_CACHING.into_iter().filter(|key| section.has(key)).collect();
+    if !idle.is_empty() {
+        let (path, idle) = (section.path_of("cache"), idle.join(", "));
+        let message =
+            format!("{path}: expected nothing about entries beside \"bypass\", found {idle}; nothing is stored, leave that out");
+        section.source.warn(&section.position("cache"), message);
+    }
 }
 
 /// Source: RFC 9111 sections 4.2.1, 4.2.2 and 4.2.4, RFC 5861 sections 3 and 4.
@@ -236,11 +272,13 @@ fn read_parameters(mut table: Section<'_>) -> Option<Form> {
 }
 
 /// The names that routes may refer to, in the order of the policies, and what is expected of one.
-pub(super) fn names(policies: &[Policy], of_responses: &[ResponsePolicy]) -> (Vec<String>, &'static str) {
+pub(super) fn names(policies: &[Placed<Policy>], of_responses: &[Placed<ResponsePolicy>]) -> (Vec<String>, &'static str) {
     let expected = if of_responses.is_empty() {
         "the name of a [[policy]]"
     } else {
         "the name of a [[policy]] without content_types and statuses"
     };
-    (policies.iter().map(|policy| policy.name.clone()).collect(), expected)
+    let is_written = policies.last().is_some_and(|last| last.value.name == Policy::DEFAULT_NAME);
+    let built_in = (!is_written).then(|| Policy::DEFAULT_NAME.to_owned());
+    (policies.iter().map(|policy| policy.value.name.clone()).chain(built_in).collect(), expected)
 }

@@ -8,7 +8,13 @@
 
 use std::time::Duration;
 
-use super::policy::{ANONYMOUS_WORDS, AUTHORIZATION_WORDS, SET_COOKIE_WORDS, check_floors, read_match, read_max_object};
+use http::StatusCode;
+
+use super::policy::{
+    ANONYMOUS_WORDS, AUTHORIZATION_WORDS, SET_COOKIE_WORDS, check_floors, read_match, read_max_object, warn_of_bypass,
+};
+use crate::cache::rules::freshness::is_negative;
+use crate::cache::rules::storable::is_never_stored;
 use crate::config::reader::Section;
 use crate::config::settings::{Cache, Changes, PolicyMatch, ResponsePolicy};
 
@@ -53,8 +59,33 @@ pub(super) fn read(mut section: Section<'_>, cache: &Cache) -> Option<ResponsePo
         let why = "is decided before there is a response; set it in a policy without content_types and statuses";
         section.refuse_because(key, why);
     }
+    if policy.changes.bypass {
+        warn_of_bypass(&section);
+    }
+    warn_of_statuses(&section, &policy);
     section.finish();
     Some(ResponsePolicy { name: name?, ..policy })
+}
+
+/// Warns of status codes that are never stored, and of a lifetime for errors where there can be none.
+///
+/// Source: RFC 9111 section 3, RFC 9110 section 15.1.
+fn warn_of_statuses(section: &Section<'_>, policy: &ResponsePolicy) {
+    let (at, path) = (section.position("match"), section.path_of("match.statuses"));
+    let codes = policy.statuses.iter().filter_map(|range| range.single());
+    for code in codes.filter(|code| StatusCode::from_u16(*code).is_ok_and(is_never_stored)) {
+        let message =
+            format!("{path}: expected statuses that may be stored, found {code}, which never is: nothing is decided by it");
+        section.source.warn(&at, message);
+    }
+    let is_error = |code| StatusCode::from_u16(code).is_ok_and(is_negative);
+    let has_errors = policy.statuses.is_empty() || policy.statuses.iter().any(|range| range.codes().any(is_error));
+    if policy.changes.negative_ttl.is_some() && !has_errors {
+        let path = section.path_of("negative_ttl");
+        let message =
+            format!("{path}: expected statuses of which it speaks (404, 405, 410, 414, 501), found others: it changes nothing");
+        section.source.warn(&section.position("negative_ttl"), message);
+    }
 }
 
 /// The words but the first, which is the default and would loosen nothing: what a response says only tightens.

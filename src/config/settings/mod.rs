@@ -60,6 +60,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Another configuration whose policies are evaluated beside these without acting.
     pub shadow: Option<Shadow>,
+    /// What is in force and cannot do what was meant, one a text: `file:line:column: key: ...`.
+    pub warnings: Vec<String>,
 }
 
 /// `[shadow]`.
@@ -88,6 +90,7 @@ impl Default for Settings {
             log: Log::default(),
             limits: Limits::default(),
             shadow: None,
+            warnings: Vec::new(),
         }
     }
 }

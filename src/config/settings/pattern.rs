@@ -63,7 +63,30 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Does this pattern cover all that the other covers?
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (one, Self::Exact(host)) => one.matches(host),
+            (Self::Below(wide), Self::Below(narrow)) => narrow.ends_with(&**wide),
+            (Self::Below(_) | Self::Exact(_), Self::Any) | (Self::Exact(_), Self::Below(_)) => false,
+        }
+    }
+}
+
 impl PathPattern {
+    /// Does this pattern cover all that the other covers?
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (one, Self::Exact(path)) => one.matches(path),
+            (Self::Prefix(wide), Self::Prefix(narrow)) => narrow.starts_with(&**wide),
+            (Self::Exact(_), Self::Prefix(_)) => false,
+        }
+    }
+
     /// Reads a path, or with a trailing `*` a prefix; a `*` elsewhere or a query is no pattern.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -86,6 +86,12 @@ impl MediaPattern {
         is_pattern.then(|| Self { kind: lower(kind), subtype: (subtype != "*").then(|| lower(subtype)) })
     }
 
+    /// Does this pattern cover all that the other covers?
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.kind == other.kind && (self.subtype.is_none() || self.subtype == other.subtype)
+    }
+
     /// Does this pattern cover a media type, given without its parameters?
     ///
     /// Source: RFC 9110 section 8.3.1 ("case-insensitive tokens").
@@ -121,6 +127,12 @@ impl StatusRange {
     #[must_use]
     pub fn has(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
+    }
+
+    /// The only one, where it is written by itself.
+    #[must_use]
+    pub fn single(self) -> Option<u16> {
+        (self.first == self.last).then_some(self.first)
     }
 
     /// Every one of them.

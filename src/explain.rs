@@ -10,6 +10,7 @@
 
 mod clauses;
 mod entry;
+pub mod table;
 mod text;
 
 use std::sync::Arc;

@@ -42,7 +42,7 @@ fn shells_complete_commands_and_flags() {
 fn every_command_has_a_manual_page() {
     let page = text(&vouchsafe(&["man"]));
     assert!(page.contains(".TH vouchsafe 1") && page.contains("simulate"), "{page}");
-    for command in ["serve", "check", "explain", "simulate", "user", "demo", "lint"] {
+    for command in ["serve", "check", "explain", "policy", "simulate", "user", "demo", "lint"] {
         let page = text(&vouchsafe(&["man", command]));
         assert!(page.contains(".TH") && page.contains(command), "{page}");
     }

@@ -11,6 +11,7 @@ pub mod leak_test;
 pub mod lint;
 mod log;
 pub mod manual;
+pub mod policy;
 pub mod serve;
 pub mod simulate;
 pub mod user;
@@ -48,6 +49,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Replay an access log through a candidate configuration and print what it would have saved
     Simulate(simulate::SimulateArgs),
+    /// Print what the policies of a configuration decide
+    Policy(policy::PolicyArgs),
     /// Maintain password files
     User(user::UserArgs),
     /// Print a completion script for a shell
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
+        Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Completions(args)) => manual::completions(&args),
         Some(Command::Man(args)) => manual::man(&args),
         Some(Command::Schema) => manual::schema(),

@@ -21,6 +21,7 @@ use crate::access::spelling::spellings;
 use crate::auth::Principal;
 use crate::config::settings::{AccessRule, Mode, PathPattern, Settings};
 use crate::error::Denied;
+use crate::index::{Asked, Index, Named};
 use crate::target::{Host, Target};
 
 /// The name under which a request is refused that no rule matches.
@@ -69,6 +70,7 @@ pub struct Question<'a> {
 #[derive(Debug)]
 pub struct Access {
     rules: Vec<AccessRule>,
+    index: Index,
     connect_ports: Vec<u16>,
     allow_ports: Vec<u16>,
     guard: Guard,
@@ -79,6 +81,7 @@ impl Access {
     #[must_use]
     pub fn new(settings: &Settings, own: &[SocketAddr]) -> Self {
         Self {
+            index: Index::new(settings.access.iter().map(named)),
             rules: settings.access.clone(),
             connect_ports: settings.forward.connect_ports.clone(),
             allow_ports: settings.forward.allow_ports.clone(),
@@ -138,12 +141,29 @@ impl Access {
         if self.rules.is_empty() {
             return Ok(());
         }
-        match self.rules.iter().find(|rule| matches(rule, question)) {
+        match self.first_match(question, |rule| matches(rule, question)) {
             Some(rule) if rule.allow => Ok(()),
             Some(rule) => Err(Denied::Rule(rule.name.clone())),
             None => Err(Denied::Rule(NO_MATCH.to_owned())),
         }
     }
+
+    /// The first rule that this question matches; only those are looked at that may.
+    fn first_match(&self, question: &Question<'_>, mut matches: impl FnMut(&AccessRule) -> bool) -> Option<&AccessRule> {
+        let asked = Asked {
+            user: question.principal.name.as_deref(),
+            client: Some(question.client.to_canonical()),
+            host: &question.target.host,
+            readings: || spellings(question.target.path()),
+        };
+        let at = self.index.first(asked, |at| self.rules.get(at).is_some_and(&mut matches))?;
+        self.rules.get(at)
+    }
+}
+
+/// What of a rule it is found by.
+fn named(rule: &AccessRule) -> Named<'_> {
+    Named { users: &rule.users, networks: &rule.networks, hosts: &rule.hosts, paths: &rule.paths }
 }
 
 /// Does every condition of the rule hold? An empty list is no condition.

@@ -42,6 +42,7 @@ pub mod explain;
 pub mod fields;
 pub mod gateway;
 pub mod hop;
+mod index;
 pub mod interim;
 pub mod keyed;
 pub mod lint;

@@ -13,11 +13,13 @@ mod response;
 
 use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use http::Method;
 
 use crate::config::settings::{HostPattern, PathPattern, Policy, PolicyMatch, ResponsePolicy, Route, Settings};
+use crate::index::{Index, Named, for_target};
 use crate::target::Target;
 
 pub use response::{ByResponse, Candidates};
@@ -26,6 +28,7 @@ pub use response::{ByResponse, Candidates};
 #[derive(Debug)]
 pub struct Policies {
     all: Vec<Arc<CompiledPolicy>>,
+    index: Index,
     /// With conditions on the response, in the order they are tried.
     of_responses: Vec<Arc<ResponsePolicy>>,
 }
@@ -75,7 +78,9 @@ impl Policies {
             let by_response = of_responses.iter().map(|when| ByResponse::new(when, policy)).collect();
             Arc::new(CompiledPolicy { by_response, ..CompiledPolicy::new(policy.clone()) })
         };
-        Self { all: settings.policies.iter().map(compile).collect(), of_responses }
+        let index =
+            Index::new(settings.policies.iter().map(|policy| Named::places(&policy.matches.hosts, &policy.matches.paths)));
+        Self { all: settings.policies.iter().map(compile).collect(), index, of_responses }
     }
 
     /// The policy for this request: the one its route names, else the first whose match fits; the
@@ -83,7 +88,8 @@ impl Policies {
     #[must_use]
     pub fn select(&self, named: Option<usize>, method: &Method, target: &Target) -> Option<Selected> {
         let by_name = named.and_then(|at| self.all.get(at));
-        let by_match = || self.all.iter().find(|policy| fits(&policy.settings.matches, method, target));
+        let fits = |at: usize| self.all.get(at).is_some_and(|policy| fits(&policy.settings.matches, method, target));
+        let by_match = || self.all.get(self.index.first(for_target(target), fits)?);
         let policy = by_name.or_else(by_match).or(self.all.last())?;
         let candidates = Candidates::of(&self.of_responses, method, target);
         Some(Selected { policy: Arc::clone(policy), candidates })
@@ -152,6 +158,7 @@ fn compute_fingerprint(policy: &Policy) -> u64 {
 pub struct Routes {
     /// Most specific first, so that the first match is the answer.
     ordered: Vec<Route>,
+    index: Index,
 }
 
 /// What a route says.
@@ -169,7 +176,8 @@ impl Routes {
     pub fn new(settings: &Settings) -> Self {
         let mut ordered = settings.routes.clone();
         ordered.sort_by_key(|route| Reverse((host_rank(&route.host), path_rank(&route.path))));
-        Self { ordered }
+        let index = Index::new(ordered.iter().map(|route| Named::places(from_ref(&route.host), from_ref(&route.path))));
+        Self { ordered, index }
     }
 
     /// Most specific host, then longest path wins; none: 404.
@@ -177,8 +185,9 @@ impl Routes {
     /// Source: RFC 9110 section 7.4.
     #[must_use]
     pub fn select(&self, target: &Target) -> Option<RouteTo> {
-        let fits = |route: &&Route| route.host.matches(&target.host) && route.path.covers(target);
-        self.ordered.iter().find(fits).map(|route| RouteTo { upstream: route.upstream, policy: route.policy })
+        let fits = |route: &Route| route.host.matches(&target.host) && route.path.covers(target);
+        let at = self.index.first(for_target(target), |at| self.ordered.get(at).is_some_and(fits))?;
+        self.ordered.get(at).map(|route| RouteTo { upstream: route.upstream, policy: route.policy })
     }
 }
 
@@ -201,6 +210,8 @@ fn path_rank(path: &PathPattern) -> (usize, bool) {
 
 #[cfg(test)]
 mod tests {
+    mod found;
+
     use super::*;
     use crate::cache::rules::query::{Form, Parameter, QueryRule};
     use crate::config::settings::{CacheMethods, Credentials, PartitionBy, PolicyAuthorization};

@@ -1,3 +1,5 @@
+mod found;
+
 use std::sync::Arc;
 
 use super::*;

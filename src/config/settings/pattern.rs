@@ -13,7 +13,7 @@ use std::fmt;
 use crate::target::{Host, Target};
 
 /// A host name, or with `*.` in front every name below it (not the name itself).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
     /// Any host: `*`.
     Any,
@@ -24,7 +24,7 @@ pub enum HostPattern {
 }
 
 /// A path, or with a trailing `*` every path that starts like it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
     /// This path alone, without query.
     Exact(Box<str>),

@@ -142,13 +142,19 @@ pub fn is_decisive(name: &HeaderName, targeted: &[HeaderName]) -> bool {
 ///
 /// Source: RFC 9110 section 7.6.1.
 pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    strip(fields, |_| false);
+}
+
+/// Removes the hop-by-hop fields and others. One walk over the names costs less than looking for each that may be there.
+///
+/// Source: RFC 9110 section 7.6.1.
+pub fn strip(fields: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let mut gone: Vec<HeaderName> = Vec::new();
     if fields.contains_key(header::CONNECTION) {
-        let names: Vec<HeaderName> = nominated(fields).collect();
-        for name in names {
-            fields.remove(name);
-        }
+        gone.extend(nominated(fields));
     }
-    for name in &HOP_BY_HOP {
+    gone.extend(fields.keys().filter(|name| HOP_BY_HOP.contains(name) || is_unwanted(name)).cloned());
+    for name in gone {
         fields.remove(name);
     }
 }
@@ -183,6 +189,27 @@ pub fn parse_delta_seconds(text: &[u8]) -> Option<u32> {
 /// Source: RFC 9110 section 5.6.7, RFC 9111 section 4.2.
 #[must_use]
 pub fn parse_http_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
+    // Almost every date is written like this, and dates are read several times a response.
+    fixed_date(text).or_else(|| parse_any_date(text, now))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, letter for letter; everything else is left to [`parse_any_date`].
+fn fixed_date(text: &[u8]) -> Option<SystemTime> {
+    let [d1, d2, d3, b',', b' ', day @ .., b' ', b'G', b'M', b'T'] = text else { return None };
+    let [day1, day2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', h1, h2, b':', min1, min2, b':', s1, s2] = day else {
+        return None;
+    };
+    if !DAYS.iter().any(|name| name.as_bytes() == [*d1, *d2, *d3]) {
+        return None;
+    }
+    let month = MONTHS.iter().position(|(name, _)| name.as_bytes() == [*m1, *m2, *m3])?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let two = |tens: &u8, ones: &u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let (year, day) = (two(y1, y2)? * 100 + two(y3, y4)?, two(day1, day2)?);
+    calendar_time(year, month, day, (two(h1, h2)?, two(min1, min2)?, two(s1, s2)?))
+}
+
+fn parse_any_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
     if !text.is_ascii() || text.len() > 40 {
         return None;
@@ -239,30 +266,35 @@ fn in_fifty_years(now: SystemTime, year: u64) -> SystemTime {
     now + start(year + 50).duration_since(start(year)).unwrap_or_default()
 }
 
-/// The time of a calendar date in GMT; dates before 1970 count as 1970.
+const MONTHS: [(&str, u64); 12] = [
+    ("Jan", 31),
+    ("Feb", 29),
+    ("Mar", 31),
+    ("Apr", 30),
+    ("May", 31),
+    ("Jun", 30),
+    ("Jul", 31),
+    ("Aug", 31),
+    ("Sep", 30),
+    ("Oct", 31),
+    ("Nov", 30),
+    ("Dec", 31),
+];
+
 fn seconds_since_epoch(year: u64, month: &str, day: &str, time: &str) -> Option<SystemTime> {
-    const MONTHS: [(&str, u64); 12] = [
-        ("Jan", 31),
-        ("Feb", 29),
-        ("Mar", 31),
-        ("Apr", 30),
-        ("May", 31),
-        ("Jun", 30),
-        ("Jul", 31),
-        ("Aug", 31),
-        ("Sep", 30),
-        ("Oct", 31),
-        ("Nov", 30),
-        ("Dec", 31),
-    ];
     let month = MONTHS.iter().position(|(name, _)| *name == month)?;
     let day = number(day, 2).or_else(|| number(day, 1))?;
+    let mut clock = time.split(':').map(|part| number(part, 2));
+    let time = (clock.next()??, clock.next()??, clock.next()??);
+    if clock.next().is_some() { None } else { calendar_time(year, month, day, time) }
+}
+
+/// The time of a calendar date in GMT, months counted from 0; dates before 1970 count as 1970.
+fn calendar_time(year: u64, month: usize, day: u64, (hour, minute, second): (u64, u64, u64)) -> Option<SystemTime> {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days_in_month = MONTHS.get(month).map(|(_, days)| if month == 1 && !is_leap { 28 } else { *days })?;
-    let mut clock = time.split(':').map(|part| number(part, 2));
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     // A leap second is written 60.
-    if clock.next().is_some() || day == 0 || day > days_in_month || hour > 23 || minute > 59 || second > 60 {
+    if day == 0 || day > days_in_month || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     if year < 1970 {

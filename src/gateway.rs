@@ -23,6 +23,7 @@ mod shadowing;
 mod stale;
 mod tunnel;
 mod validation;
+mod way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -38,7 +39,7 @@ use crate::admin::Operator;
 use crate::auth::{Authenticator, Principal, Recognised, Rejection, Unverified};
 use crate::body::{Body, ReplyBody};
 use crate::cache::flights::Flights;
-use crate::cache::key::{CacheKey, KeyPath};
+use crate::cache::key::CacheKey;
 use crate::cache::lookup::{self, Chosen, Decision};
 use crate::cache::rules::stale::WhyStale;
 use crate::cache::store::Memory;
@@ -49,16 +50,17 @@ use crate::error::{ClientError, Denied, Error, UpstreamError};
 use crate::fields::nominates_protected;
 use crate::hop::{self, Pseudonym, is_plainly_coded};
 use crate::keyed::Keyed;
-use crate::policy::{Candidates, CompiledPolicy, Policies, Routes, Selected};
+use crate::policy::{Policies, Routes};
 use crate::reply::{self, CacheStatus, Shown};
 use crate::server::Connection;
 use crate::shadow::Shadow;
 use crate::target::{self, Arrival, Target};
-use crate::upstream::{Destination, Upstreams};
+use crate::upstream::Upstreams;
 pub use answering::Answering;
 use boarding::Boarded;
 use exchange::Exchange;
 pub use inspect::{Found, Health, ServerHealth};
+use way::Way;
 
 /// Everything one process needs to answer requests; shared by all listeners and connections.
 pub struct Gateway {
@@ -95,24 +97,6 @@ enum Step {
     Tunnel(Permit),
     /// Past the look-up, and what is stored does not simply answer.
     Board(Permit, Way, Decision),
-}
-
-/// Where a permitted request goes and under which policy.
-#[derive(Clone, Debug)]
-struct Way {
-    destination: Destination,
-    policy: Arc<CompiledPolicy>,
-    /// Policies with conditions on the response that fit the request.
-    candidates: Candidates,
-    /// Under which path and query it looks and stores.
-    path: KeyPath,
-}
-
-impl Way {
-    /// The one way to a key.
-    fn key<'a>(&'a self, permit: &'a Permit, keyed: &Keyed) -> CacheKey<'a> {
-        CacheKey::new(permit, &self.path, keyed)
-    }
 }
 
 impl Gateway {
@@ -278,24 +262,6 @@ impl Gateway {
             Denied::Destination(_) => self.observer.metrics().access_denied("destination"),
             Denied::OnlyIfCached | Denied::NoRoute => {}
         }
-    }
-
-    /// Upstream and policy for a permitted target, and what the policy makes of the request.
-    fn way(&self, exchange: &mut Exchange, permit: &Permit) -> Result<Way, Error> {
-        let (destination, named) = match exchange.listener().mode {
-            Mode::Forward => (Destination::Forward, None),
-            Mode::Gateway => {
-                let route = self.routes.select(permit.target()).ok_or(Denied::NoRoute)?;
-                (Destination::Upstream(route.upstream), route.policy)
-            }
-        };
-        let policy = self.policies.select(named, &exchange.method, permit.target());
-        let Selected { policy, candidates } = policy.ok_or(Error::Internal("no policy fits"))?;
-        let mut way = Way { destination, policy, candidates, path: KeyPath::AS_SENT };
-        exchange.note_policy(permit, &way);
-        way.path = KeyPath::of(permit.target(), &way.policy.settings.query, exchange.credentials);
-        exchange.named = way.path.named();
-        Ok(way)
     }
 
     /// A stored response answers without the origin being asked.

@@ -9,13 +9,12 @@
 //! - `Proxy-Authorization` is never relayed to a further proxy (RFC 9110 section 11.7.2 allows it to proxies that
 //!   authenticate cooperatively): the credentials were meant for this one.
 
-use std::net::IpAddr;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
-use crate::fields::{http_date, list_members, strip_hop_by_hop};
+use crate::fields::{http_date, list_members, strip, strip_hop_by_hop};
 
 /// Client fields about earlier hops, believed from trusted peers only.
 const HOP_REPORTS: [HeaderName; 8] = [
@@ -111,34 +110,31 @@ pub struct Onward<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct HopReport<'a> {
     /// The client's address.
-    pub client: IpAddr,
+    pub client: &'a HeaderValue,
     /// `http` or `https`, as the client connected.
-    pub scheme: &'a str,
+    pub scheme: &'static str,
     /// Host and port that the client asked for.
-    pub authority: &'a str,
+    pub authority: &'a HeaderValue,
 }
 
 /// The fields with which a request goes on, for hit-independent reasons only.
 ///
 /// `Proxy-Authorization` never goes on (RFC 9110 section 11.7.2), nor does `Expect`, which this hop
-/// answers itself (RFC 9110 section 10.1.1).
+/// answers itself (RFC 9110 section 10.1.1). `Host` stays where it is and gets its value when the request is written.
 ///
 /// Source: RFC 9110 section 7.6.
 #[must_use]
 pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> HeaderMap {
-    let mut fields = received.clone();
-    strip_hop_by_hop(&mut fields);
-    fields.remove(header::PROXY_AUTHORIZATION);
-    fields.remove(header::EXPECT);
-    fields.remove(header::HOST);
-    if onward.consumes_authorization {
-        fields.remove(header::AUTHORIZATION);
+    // Room for what is added here and when it is written.
+    let mut fields = HeaderMap::with_capacity(received.len() + 6);
+    for (name, value) in received {
+        fields.append(name.clone(), value.clone());
     }
-    if !onward.is_trusted {
-        for name in &HOP_REPORTS {
-            fields.remove(name);
-        }
-    }
+    strip(&mut fields, |name| {
+        matches!(*name, header::PROXY_AUTHORIZATION | header::EXPECT)
+            || *name == header::AUTHORIZATION && onward.consumes_authorization
+            || !onward.is_trusted && HOP_REPORTS.contains(name)
+    });
     if let Some(report) = &onward.report {
         add_report(&mut fields, report);
     }
@@ -190,12 +186,10 @@ pub fn spend_forward(method: &Method, fields: &mut HeaderMap) {
 /// Appends the client's address and, unless a trusted peer already said, its scheme and authority.
 fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
     let [_, for_name, host_name, proto_name, ..] = &HOP_REPORTS;
-    if let Ok(client) = HeaderValue::try_from(report.client.to_string()) {
-        fields.append(for_name, client);
-    }
-    for (name, value) in [(host_name, report.authority), (proto_name, report.scheme)] {
-        if let (false, Ok(value)) = (fields.contains_key(name), HeaderValue::from_str(value)) {
-            fields.insert(name, value);
+    fields.append(for_name, report.client.clone());
+    for (name, value) in [(host_name, report.authority), (proto_name, &HeaderValue::from_static(report.scheme))] {
+        if !fields.contains_key(name) {
+            fields.append(name, value.clone());
         }
     }
 }
@@ -208,10 +202,9 @@ fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
 /// Source: RFC 9110 sections 6.6.1, 7.6.1, 11.7.1 and 11.7.3.
 #[must_use]
 pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> HeaderMap {
+    const PROXY_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
     let mut fields = received.clone();
-    strip_hop_by_hop(&mut fields);
-    fields.remove(header::PROXY_AUTHENTICATE);
-    fields.remove("proxy-authentication-info");
+    strip(&mut fields, |name| *name == header::PROXY_AUTHENTICATE || *name == PROXY_INFO);
     if !fields.contains_key(header::DATE) {
         fields.insert(header::DATE, http_date(response_time));
     }
@@ -289,7 +282,8 @@ mod tests {
 
     #[test]
     fn n117_reports_about_earlier_hops_are_believed_from_trusted_peers_only() {
-        let report = HopReport { client: "192.0.2.1".parse().unwrap(), scheme: "http", authority: "a.example" };
+        let (client, authority) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("a.example"));
+        let report = HopReport { client: &client, scheme: "http", authority: &authority };
         let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: Some(report) };
         let received = fields(&[
             ("x-forwarded-for", "6.6.6.6"),

@@ -13,7 +13,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use parking_lot::Mutex;
 
 /// The scheme of a target URI.
@@ -84,6 +84,28 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Writes it as it stands in an authority; this is done for every request that goes to an origin.
+    fn append_to(&self, text: &mut String) {
+        match self {
+            Self::Name(name) => text.push_str(name),
+            Self::Address(address) => append_address(text, *address),
+        }
+    }
+}
+
+fn append_address(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { "." });
+                text.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+        IpAddr::V6(address) => text.push_str(&format!("[{address}]")),
+    }
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -137,7 +159,22 @@ impl Target {
     /// `host` or `host:port` as a `Host` field carries it, the default port left out.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+        let mut text = String::with_capacity(24);
+        self.host.append_to(&mut text);
+        if self.port != self.scheme.default_port() {
+            text.push(':');
+            text.push_str(itoa::Buffer::new().format(self.port));
+        }
+        text
+    }
+
+    /// The same as a field value.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::InvalidHost`] for what [`Host::parse`] does not let through.
+    pub fn authority_value(&self) -> Result<HeaderValue, TargetError> {
+        HeaderValue::try_from(self.authority()).map_err(|_| TargetError::InvalidHost)
     }
 
     /// Whether `other` names the same origin (scheme, host and port).

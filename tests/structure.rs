@@ -153,7 +153,7 @@ fn keys_are_made_in_one_place() {
         makers,
         [
             (PathBuf::from("explain.rs"), 2),
-            (PathBuf::from("gateway.rs"), 1),
+            (PathBuf::from("gateway/way.rs"), 1),
             (PathBuf::from("lint/crossing.rs"), 1),
             (PathBuf::from("shadow.rs"), 1)
         ]

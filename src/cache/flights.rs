@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::HeaderName;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::entry::Head;
 use super::key::{CacheKey, StoredKey};
@@ -56,7 +56,9 @@ pub struct Flight {
     credentialed: bool,
     /// Count of invalidations when it took off: what was invalidated since is not for who comes later.
     epoch: u64,
-    state: watch::Sender<State>,
+    state: Mutex<State>,
+    /// Who waits; most flights end without anybody.
+    waiting: Notify,
 }
 
 /// How far a flight is.
@@ -160,7 +162,8 @@ impl Flights {
             key: key.to_stored(),
             credentialed: group.credentialed,
             epoch,
-            state: watch::Sender::new(State::Waiting),
+            state: Mutex::new(State::Waiting),
+            waiting: Notify::new(),
         });
         aloft.insert(group.hash, Arc::clone(&flight));
         Role::Leader(Lead { flights: Arc::clone(self), group, flight })
@@ -255,20 +258,30 @@ impl Flight {
     }
 
     fn end_waiting(&self, with: State) {
-        self.state.send_if_modified(|state| {
-            let is_waiting = matches!(state, State::Waiting);
-            if is_waiting {
-                *state = with;
-            }
-            is_waiting
-        });
+        let mut state = self.state.lock();
+        if matches!(*state, State::Waiting) {
+            *state = with;
+            drop(state);
+            self.waiting.notify_waiters();
+        }
+    }
+
+    fn set(&self, to: State) {
+        *self.state.lock() = to;
+        self.waiting.notify_waiters();
     }
 
     /// Waits until there is more to say than [`State::Waiting`].
     pub async fn outcome(&self) -> State {
-        let mut state = self.state.subscribe();
-        let outcome = state.wait_for(|state| !matches!(state, State::Waiting)).await;
-        outcome.map_or(State::Abandoned, |state| state.clone())
+        loop {
+            // Hears from here on, and so misses nothing that is said after the look.
+            let heard = self.waiting.notified();
+            let state = self.state.lock().clone();
+            if !matches!(state, State::Waiting) {
+                return state;
+            }
+            heard.await;
+        }
     }
 }
 
@@ -276,7 +289,7 @@ impl Lead {
     /// A storable response is on its way; who comes later finds it too until this hold is let go.
     pub fn arriving(&self, arriving: Arriving) {
         self.flights.note_shared(self.group);
-        self.flight.state.send_replace(State::Arriving(Arc::new(arriving)));
+        self.flight.set(State::Arriving(Arc::new(arriving)));
     }
 
     /// The stored response was confirmed to this request.
@@ -301,7 +314,7 @@ impl Lead {
     /// Who comes from now on does not find the flight; who waits hears this.
     fn say(&self, state: State) {
         self.land();
-        self.flight.state.send_replace(state);
+        self.flight.set(state);
     }
 
     fn land(&self) {

@@ -59,6 +59,13 @@ impl<'a> CacheKey<'a> {
         Self { hash: hash_of(keyed, target, path_and_query), target, path_and_query }
     }
 
+    /// The same, of which [`CacheKey::new`] has told the hash.
+    #[must_use]
+    pub fn known(permit: &'a Permit, path: &'a KeyPath, hash: u128) -> Self {
+        let target = permit.target();
+        Self { hash, target, path_and_query: path.of_target(target) }
+    }
+
     /// The hash under which the entry is found.
     #[must_use]
     pub fn hash(&self) -> u128 {

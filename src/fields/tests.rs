@@ -156,3 +156,37 @@ fn x006_the_day_of_the_week_is_not_compared() {
     assert!(parse_http_date(b"Mon, 06 Nov 1994 08:49:37 GMT", now()).is_some());
     assert!(parse_http_date(b"Xyz, 06 Nov 1994 08:49:37 GMT", now()).is_none());
 }
+
+/// The short way for dates in the usual form and the way for all forms read the same, whatever is wrong with a date.
+#[test]
+fn dates_in_the_usual_form_are_read_like_any_other() {
+    const GOOD: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    assert_eq!(fixed_date(GOOD), parse_any_date(GOOD, now));
+    assert!(fixed_date(GOOD).is_some());
+    for day in 0..=20_000 {
+        let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400 + day % 86_400));
+        assert_eq!(fixed_date(text.as_bytes()), parse_any_date(text.as_bytes(), now), "{text}");
+    }
+    // Whatever stands in one place, the short way says the same or leaves it to the other.
+    let mut read = 0;
+    for at in 0..GOOD.len() {
+        for byte in 0..=u8::MAX {
+            let mut text = GOOD.to_vec();
+            text[at] = byte;
+            if let Some(date) = fixed_date(&text) {
+                assert_eq!(Some(date), parse_any_date(&text, now), "{}", text.escape_ascii());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > GOOD.len(), "{read}");
+    for text in [
+        "Sun, 29 Feb 1995 00:00:00 GMT",
+        "Sun, 29 Feb 1996 23:59:60 GMT",
+        "Sun, 31 Dec 1969 00:00:00 GMT",
+        "Sun, 00 Jan 1994 00:00:00 GMT",
+    ] {
+        assert_eq!(fixed_date(text.as_bytes()), parse_any_date(text.as_bytes(), now), "{text}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! RFC 9111 section 4: a response may answer several requests where it may be reused for each. RFC 9211 section 2.6.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Response;
@@ -45,6 +46,17 @@ struct Patience {
     wait: Duration,
     deadline: Instant,
     regroupings: usize,
+}
+
+/// Has nothing changed between two looks? Groups are made of what is compared here, and of the request.
+fn is_same(before: &Decision, now: &Decision) -> bool {
+    match (before, now) {
+        (Decision::Forward(one), Decision::Forward(other)) => one == other && *one != ForwardReason::VaryMiss,
+        (Decision::Validate(one, why), Decision::Validate(other, still)) => {
+            Arc::ptr_eq(&one.stored, &other.stored) && why == still
+        }
+        _ => false,
+    }
 }
 
 impl Patience {
@@ -124,8 +136,11 @@ impl Gateway {
         way: &Way,
         before: &Decision,
     ) -> (Decision, Option<Group>) {
-        let stood_for = self.group_of(exchange, key, way, before);
         let decision = self.look_up(exchange, key, way);
+        if is_same(before, &decision) {
+            return (decision, Some(group));
+        }
+        let stood_for = self.group_of(exchange, key, way, before);
         let now = self.group_of(exchange, key, way, &decision);
         let goes_to = if now == stood_for { Some(group) } else { now };
         (decision, goes_to)

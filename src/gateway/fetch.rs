@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
@@ -46,9 +46,9 @@ impl Gateway {
     /// The fields with which this exchange goes to the origin.
     pub(super) fn onward_fields(&self, exchange: &Exchange, permit: &Permit) -> HeaderMap {
         let via = self.pseudonym.via(exchange.version);
-        let client = exchange.connection.peer.ip();
-        let authority = permit.target().authority();
-        let report = HopReport { client, scheme: permit.target().scheme.as_str(), authority: &authority };
+        let (client, target) = (exchange.connection.peer.ip(), permit.target());
+        let authority = target.authority_value().unwrap_or_else(|_| HeaderValue::from_static(""));
+        let report = HopReport { client: &exchange.connection.address, scheme: target.scheme.as_str(), authority: &authority };
         let onward = Onward {
             via: &via,
             is_trusted: exchange.listener().trusted_peers.iter().any(|network| network.contains(&client)),

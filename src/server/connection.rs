@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -40,6 +40,8 @@ use super::wire::Wire;
 pub struct Connection {
     /// The client's end; an IPv4 address mapped into IPv6 is given as IPv4.
     pub peer: SocketAddr,
+    /// Its address as origins are told it.
+    pub address: HeaderValue,
     /// Whether the client's connection is TLS: an origin-form target then means `https`.
     pub tls: bool,
     /// Takes what an origin says before its final response.
@@ -54,7 +56,10 @@ impl Connection {
     /// A connection on which nothing has happened.
     #[must_use]
     pub fn new(peer: SocketAddr, tls: bool) -> Self {
-        Self { peer, tls, interim: Interim::default(), pins: Pins::default(), authority: LastAuthority::default() }
+        // An address has no character that a value may not have.
+        let address = HeaderValue::try_from(peer.ip().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        let (interim, pins, authority) = (Interim::default(), Pins::default(), LastAuthority::default());
+        Self { peer, address, tls, interim, pins, authority }
     }
 }
 

@@ -41,6 +41,18 @@ fn x011_a_remembered_authority_is_read_like_a_new_one() {
 }
 
 #[test]
+fn an_authority_is_written_as_it_is_displayed() {
+    for host in ["a.example", "10.0.200.1", "0.0.0.0", "255.255.255.255", "[::1]", "[2001:db8::7]"] {
+        for (port, suffix) in [(80, ""), (8080, ":8080"), (443, ":443")] {
+            let host = Host::parse(host).unwrap();
+            let target = Target { scheme: Scheme::Http, host: host.clone(), port, path_and_query: "/".into() };
+            assert_eq!(target.authority(), format!("{host}{suffix}"));
+            assert_eq!(target.authority_value().unwrap(), target.authority());
+        }
+    }
+}
+
+#[test]
 fn x011_host_must_be_single_and_valid() {
     assert_eq!(read(GATEWAY, "GET", "/x", &["a.example:8080"]).unwrap(), "http://a.example:8080/x");
     assert_eq!(read(GATEWAY, "GET", "/x", &[]).unwrap_err(), TargetError::MissingHost);

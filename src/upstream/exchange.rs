@@ -40,7 +40,7 @@ use super::{Outbound, Wired};
 pub(super) struct Message {
     method: Method,
     uri: Uri,
-    host: HeaderValue,
+    /// As they are written: `Host` first, the framing ours.
     fields: HeaderMap,
     content: Option<Body>,
     interim: Option<Relay>,
@@ -94,14 +94,14 @@ impl Message {
     pub(super) fn new(target: &Target, outbound: Outbound) -> Result<Self, Error> {
         let path = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target.path_and_query.as_bytes()));
         let path = path.map_err(|_| Error::Internal("a request target that was accepted cannot be written"))?;
-        let host = HeaderValue::try_from(target.authority());
-        let host = host.map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
+        let host = target.authority_value().map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
         let framing = framing(&outbound.body);
+        let mut fields = with_host(outbound.fields, host);
+        framing.set(&outbound.method, &mut fields);
         Ok(Self {
             method: outbound.method,
             uri: Uri::from(path),
-            host,
-            fields: outbound.fields,
+            fields,
             content: Some(outbound.body),
             interim: outbound.interim,
             framing,
@@ -138,36 +138,51 @@ impl Message {
         let mut request = Request::new(Content::new(content));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.head();
+        *request.headers_mut() = self.fields.clone();
         if let Some(relay) = self.interim.clone() {
             on_informational(&mut request, move |response| relay.pass(response.status(), response.headers()));
         }
         request
     }
+}
 
-    /// `Host` first (RFC 9110 section 7.2), then the fields in their order, then our framing.
-    fn head(&self) -> HeaderMap {
-        let mut head = HeaderMap::with_capacity(self.fields.len() + 2);
-        head.append(header::HOST, self.host.clone());
-        for (name, value) in &self.fields {
-            if !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
-                head.append(name.clone(), value.clone());
-            }
+/// `Host` first, then the fields in their order.
+///
+/// Source: RFC 9110 section 7.2.
+fn with_host(mut fields: HeaderMap, host: HeaderValue) -> HeaderMap {
+    if fields.keys().next() == Some(&header::HOST) {
+        // One line takes the place of all.
+        fields.insert(header::HOST, host);
+        return fields;
+    }
+    let mut head = HeaderMap::with_capacity(fields.len() + 2);
+    head.append(header::HOST, host);
+    for (name, value) in &fields {
+        if *name != header::HOST {
+            head.append(name.clone(), value.clone());
         }
-        match self.framing {
-            Framing::Length(length) => {
-                head.append(header::CONTENT_LENGTH, length.into());
+    }
+    head
+}
+
+impl Framing {
+    /// Replaces whatever the fields say about framing.
+    fn set(self, method: &Method, fields: &mut HeaderMap) {
+        fields.remove(header::TRANSFER_ENCODING);
+        fields.remove(header::CONTENT_LENGTH);
+        match self {
+            Self::Length(length) => {
+                fields.append(header::CONTENT_LENGTH, length.into());
             }
-            Framing::Chunked => {
-                head.append(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            Self::Chunked => {
+                fields.append(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
             // RFC 9110 section 8.6: a method that anticipates content says when there is none.
-            Framing::None if [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {
-                head.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            Self::None if [Method::POST, Method::PUT, Method::PATCH].contains(method) => {
+                fields.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
-            Framing::None => {}
+            Self::None => {}
         }
-        head
     }
 }
 
@@ -275,7 +290,11 @@ fn settle_framing(response: &mut Response<Incoming>) -> Result<End, &'static str
     }
     if fields.contains_key(header::CONTENT_LENGTH) {
         let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
-        fields.insert(header::CONTENT_LENGTH, length.into());
+        let mut lines = fields.get_all(header::CONTENT_LENGTH).iter();
+        let is_plain = lines.next().is_some_and(|line| line == itoa::Buffer::new().format(length)) && lines.next().is_none();
+        if !is_plain {
+            fields.insert(header::CONTENT_LENGTH, length.into());
+        }
     }
     Ok(End::Framed)
 }

@@ -215,7 +215,8 @@ impl Upstreams {
                 if !is_fresh && let Some(lease) = origin.take_idle().await {
                     return Ok(lease);
                 }
-                self.connector.connect(&origin, Guard::Destination, &self.forward_trust).await
+                // Boxed: who finds an idle connection does not carry the state of connecting about.
+                Box::pin(self.connector.connect(&origin, Guard::Destination, &self.forward_trust)).await
             }
             Destination::Upstream(index) => {
                 let group = self.groups.get(index).ok_or(Error::Internal("a route names an upstream that does not exist"))?;
@@ -235,7 +236,7 @@ impl Upstreams {
             if !is_fresh && let Some(lease) = origin.take_idle().await {
                 return Ok(lease);
             }
-            match self.connector.connect(origin, Guard::Own, &group.trust).await {
+            match Box::pin(self.connector.connect(origin, Guard::Own, &group.trust)).await {
                 Ok(lease) => {
                     group.balance.clear(index);
                     return Ok(lease);

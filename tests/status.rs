@@ -49,6 +49,13 @@ async fn the_page_needs_nothing_from_elsewhere_and_holds_no_data() {
         assert!(!text.contains(part), "{part}");
     }
     assert!(text.contains("lang=\"en\"") && text.contains("name=\"viewport\"") && text.contains("prefers-color-scheme: dark"));
+    // Every table that the script fills is there, and every table is filled.
+    let named = |before: &str| {
+        let mut names: Vec<_> = text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(named("<table id=\""), named("fill(by(\""));
     // Every input has its label around it.
     assert_eq!(text.matches("<input").count(), text.matches("<label>").count());
 }

@@ -18,12 +18,14 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
+use crate::otel::Exporter;
+use crate::trace::{Span, TraceContext};
 pub use line::format_hash;
 pub use recent::{Recent, Refusal};
 pub use record::{Record, ResponseFields};
@@ -33,6 +35,7 @@ use writer::Writer;
 pub struct Observer {
     metrics: Arc<Metrics>,
     writer: Option<Writer>,
+    exporter: Option<Exporter>,
     keyed: Keyed,
     /// Random per process, so that ids of two runs do not meet.
     salt: u64,
@@ -75,8 +78,9 @@ impl Observer {
         let names = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
         let formatter = line::Formatter::new(names, keyed);
         let writer = Writer::start(&settings.log.access, formatter, Arc::clone(&metrics))?;
+        let exporter = Exporter::start(settings, keyed, &metrics)?;
         let salt = keyed.start("request-id").finish();
-        Ok(Self { metrics, writer, keyed, salt: (salt >> 64) as u64, counter, recent })
+        Ok(Self { metrics, writer, exporter, keyed, salt: (salt >> 64) as u64, counter, recent })
     }
 
     /// The metrics of this gateway.
@@ -97,6 +101,18 @@ impl Observer {
         self.writer.is_some()
     }
 
+    /// Whether anybody reads the trace of a [`Record`].
+    #[must_use]
+    pub fn follows_traces(&self) -> bool {
+        self.writer.is_some() || self.exporter.is_some()
+    }
+
+    /// This exchange's own part of a trace, if it is recorded; the same id and trace give the same one again.
+    #[must_use]
+    pub fn span(&self, id: u64, trace: Option<TraceContext>, version: Version) -> Option<Box<Span>> {
+        self.exporter.as_ref().and_then(|exporter| exporter.begin(id, trace, version))
+    }
+
     /// A request id that this process never gives twice and that does not tell how many there were.
     #[must_use]
     pub fn next_id(&self) -> u64 {
@@ -104,9 +120,12 @@ impl Observer {
         self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.salt
     }
 
-    /// Waits until everything recorded so far is written, and ends the writer; later lines are
-    /// dropped and counted. Dropping the observer does the same.
+    /// Waits until everything recorded so far is written and sent, and ends the writer; later lines and spans are
+    /// dropped and counted. Dropping the observer does the same, but does not wait for a collector of spans.
     pub fn close(&self) {
+        if let Some(exporter) = &self.exporter {
+            exporter.close();
+        }
         if let Some(writer) = &self.writer {
             writer.close();
         }
@@ -137,6 +156,9 @@ impl Finish {
         record.duration = Clock::instant().saturating_duration_since(record.started);
         observer.metrics.request(&record.ended());
         observer.recent.note(&record);
+        if let Some(exporter) = &observer.exporter {
+            exporter.end(&mut record);
+        }
         if let Some(writer) = &observer.writer {
             writer.write(record);
         }

@@ -14,7 +14,7 @@
 //! | [`cache`] | key, stored responses, the RFC 9111 rules, the memory tier, transfers |
 //! | [`upstream`] | pools, balance, name resolution with the destination guard, tunnels |
 //! | [`reply`] | what is written to the client: `Age`, `Via`, `Cache-Status`, errors |
-//! | [`metrics`], [`access_log`], [`admin`] | what the operator sees |
+//! | [`metrics`], [`access_log`], [`otel`], [`admin`] | what the operator sees |
 //!
 //! # Invariants
 //!
@@ -47,6 +47,7 @@ pub mod interim;
 pub mod keyed;
 pub mod lint;
 pub mod metrics;
+pub mod otel;
 pub mod policy;
 pub mod reply;
 pub mod server;

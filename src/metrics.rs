@@ -28,7 +28,8 @@ use crate::config::settings::Settings;
 use decisions::Decisions;
 pub use decisions::Ended;
 pub use exposition::Format;
-use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index};
+pub use handles::Counted;
+use handles::{ByName, CODES, Lazily, METHODS, NO_CODE, PerListener, PerUpstream, code_index, method_index, shift};
 
 /// Handles of all metrics of one gateway; every call is a handle's increment, never a look-up by name.
 pub struct Metrics {
@@ -56,6 +57,7 @@ pub struct Metrics {
     tunnel_inbound: Counter,
     tunnel_outbound: Counter,
     access_log_dropped: Counter,
+    traces_dropped: Counter,
     reloads: Vec<(ReloadOutcome, Counter)>,
     reload_success: Gauge,
     configured_at: Gauge,
@@ -287,25 +289,10 @@ impl Metrics {
     pub fn access_log_dropped(&self, lines: u64) {
         self.access_log_dropped.increment(lines);
     }
-}
 
-/// One of something that a gauge counts, as long as this lives.
-pub struct Counted(Option<Gauge>);
-
-impl Counted {
-    fn one_in(gauge: Option<Gauge>) -> Self {
-        if let Some(gauge) = &gauge {
-            shift(gauge, 1);
-        }
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(gauge) = &self.0 {
-            shift(gauge, -1);
-        }
+    /// Exchanges whose spans no collector took.
+    pub fn traces_dropped(&self, exchanges: u64) {
+        self.traces_dropped.increment(exchanges);
     }
 }
 
@@ -344,6 +331,7 @@ impl Metrics {
             tunnel_inbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "inbound"),
             tunnel_outbound: metrics::counter!(families::TUNNEL_BYTES, "direction" => "outbound"),
             access_log_dropped: metrics::counter!(families::ACCESS_LOG_DROPPED),
+            traces_dropped: metrics::counter!(families::TRACES_DROPPED),
             reloads: [(ReloadOutcome::Applied, "applied"), (ReloadOutcome::Refused, "refused")]
                 .map(|(outcome, word)| (outcome, metrics::counter!(families::CONFIG_RELOADS, "outcome" => word)))
                 .into(),
@@ -391,9 +379,4 @@ fn count<K: PartialEq>(counters: &[(K, Counter)], key: &K) {
     if let Some((_, counter)) = counters.iter().find(|(known, _)| known == key) {
         counter.increment(1);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; changes are small")]
-fn shift(gauge: &Gauge, change: i64) {
-    gauge.increment(change as f64);
 }

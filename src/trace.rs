@@ -1,18 +1,27 @@
 //! `traceparent`: which trace a request is part of, and which of its steps asked.
 //!
-//! W3C Trace Context Level 1 section 3.2. The field itself goes on to the origin as it came, as any field does that is for
-//! the other end.
+//! W3C Trace Context Level 1 section 3.2. Where no span is made of an exchange, the field goes on to the origin as it came, as any
+//! field does that is for the other end; where one is, the origin sees it as its parent.
 //!
 //! # Deviations
 //!
 //! none
 
-use http::header::{HeaderMap, HeaderName};
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
+
+use crate::cache::rules::canary::Share;
 
 /// Digits of version, trace id, parent id and flags, with their hyphens.
 const LENGTH: usize = 55;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Fields that the origin of an exchange with a span does not see as the client sent them.
+pub const TRACE_FIELDS: [HeaderName; 2] = [TRACEPARENT, TRACESTATE];
 
 /// Where a request stands in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +30,8 @@ pub struct TraceContext {
     pub trace_id: u128,
     /// Names the caller's part of it; never zero.
     pub parent_id: u64,
+    /// The caller may have recorded its part.
+    pub is_sampled: bool,
 }
 
 impl TraceContext {
@@ -40,10 +51,93 @@ impl TraceContext {
         let mut parts = known.split(|byte| *byte == b'-');
         let version = hex(parts.next()?, 2)?;
         let (trace_id, parent_id) = (hex(parts.next()?, 32)?, hex(parts.next()?, 16)?);
-        hex(parts.next()?, 2)?;
+        let flags = hex(parts.next()?, 2)?;
         let is_known_form = if version == 0 { rest.is_empty() } else { rest.first().is_none_or(|byte| *byte == b'-') };
         let is_valid = version != 0xff && is_known_form && trace_id != 0 && parent_id != 0;
-        is_valid.then_some(Self { trace_id, parent_id: u64::try_from(parent_id).ok()? })
+        is_valid.then_some(Self { trace_id, parent_id: u64::try_from(parent_id).ok()?, is_sampled: flags & 1 == 1 })
+    }
+}
+
+/// Is a span made of an exchange whose caller is there in a trace, or in none?
+///
+/// A caller that did not record its part has decided for the whole trace. Otherwise the draw decides, for callers that did as
+/// well: a client must not be able to have everything recorded.
+///
+/// Source: W3C Trace Context Level 1 section 3.2.2.5.1 (the sampled flag of others may be an attack).
+#[must_use]
+pub fn is_recorded(context: Option<TraceContext>, sample: Share, draw: u64) -> bool {
+    context.is_none_or(|context| context.is_sampled) && sample.has(draw)
+}
+
+/// This gateway's part of a trace: one exchange with a client, and what was asked of origins for it.
+#[derive(Debug)]
+pub struct Span {
+    /// Names the whole trace; never zero.
+    pub trace_id: u128,
+    /// The caller's part, if there is one.
+    pub parent_id: Option<u64>,
+    /// Names this part; never zero.
+    pub id: u64,
+    /// The version that the client speaks.
+    pub version: Version,
+    /// What was asked of origins, in order.
+    pub fetches: Vec<Fetch>,
+    /// The exchange has been answered, and nobody will tell of what follows.
+    is_over: bool,
+}
+
+/// One request to an origin, up to the head of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Names this part of the trace; its parent is the exchange's.
+    pub id: u64,
+    /// When it was sent.
+    pub started: Instant,
+    /// How long the head of the answer took.
+    pub waited: Duration,
+    /// The answer's status code; none: no answer came.
+    pub status: Option<StatusCode>,
+}
+
+impl Span {
+    /// A span that begins; an id of zero, which would name nothing, becomes one.
+    #[must_use]
+    pub fn new(context: Option<TraceContext>, (trace_id, id): (u128, u64), version: Version) -> Self {
+        let trace_id = context.map_or_else(|| trace_id.max(1), |context| context.trace_id);
+        let parent_id = context.map(|context| context.parent_id);
+        Self { trace_id, parent_id, id: id.max(1), version, fetches: Vec::new(), is_over: false }
+    }
+
+    /// From now on the exchange itself is what origins see as their parent.
+    pub fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Tells an origin that is about to be asked whose part of the trace its own belongs to.
+    ///
+    /// What `tracestate` says belongs to a trace that was not understood if there is no parent.
+    ///
+    /// Source: W3C Trace Context Level 1 sections 3.2, 3.3 and 4.3.
+    pub fn announce(&self, fields: &mut HeaderMap) {
+        if self.parent_id.is_none() {
+            fields.remove(TRACESTATE);
+        }
+        let id = if self.is_over { self.id } else { self.next_id() };
+        if let Ok(value) = HeaderValue::try_from(format!("00-{:032x}-{id:016x}-01", self.trace_id)) {
+            fields.insert(TRACEPARENT, value);
+        }
+    }
+
+    /// Remembers the origin's answer to what was announced last, or that none came.
+    pub fn fetched(&mut self, started: Instant, waited: Duration, status: Option<StatusCode>) {
+        if !self.is_over {
+            self.fetches.push(Fetch { id: self.next_id(), started, waited, status });
+        }
+    }
+
+    /// The exchange's id is one of 2^64 at random: those that follow it are nobody else's.
+    fn next_id(&self) -> u64 {
+        self.id.wrapping_add(self.fetches.len() as u64 + 1).max(1)
     }
 }
 
@@ -61,9 +155,8 @@ fn hex(digits: &[u8], count: usize) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+    use crate::clock::Clock;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     const PARENT: &str = "00f067aa0ba902b7";
@@ -79,17 +172,65 @@ mod tests {
     /// W3C Trace Context Level 1 section 3.2.4 (examples) and what a later version may look like.
     #[test]
     fn a_valid_traceparent_names_trace_and_parent() {
-        let expect = TraceContext { trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, parent_id: 0x00f0_67aa_0ba9_02b7 };
-        for text in [
-            format!("00-{TRACE}-{PARENT}-01"),
-            format!("00-{TRACE}-{PARENT}-00"),
-            format!("00-{TRACE}-{PARENT}-ff"),
-            format!("01-{TRACE}-{PARENT}-01"),
-            format!("cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like"),
-            format!("fe-{TRACE}-{PARENT}-01-"),
+        let (trace_id, parent_id) = (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7);
+        for (text, is_sampled) in [
+            (format!("00-{TRACE}-{PARENT}-01"), true),
+            (format!("00-{TRACE}-{PARENT}-00"), false),
+            (format!("00-{TRACE}-{PARENT}-02"), false),
+            (format!("00-{TRACE}-{PARENT}-ff"), true),
+            (format!("01-{TRACE}-{PARENT}-01"), true),
+            (format!("cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like"), true),
+            (format!("fe-{TRACE}-{PARENT}-01-"), true),
         ] {
-            assert_eq!(of(&[text.as_bytes()]), Some(expect), "{text}");
+            assert_eq!(of(&[text.as_bytes()]), Some(TraceContext { trace_id, parent_id, is_sampled }), "{text}");
         }
+    }
+
+    #[test]
+    fn the_caller_may_forbid_and_the_share_bounds() {
+        let context = |is_sampled| Some(TraceContext { trace_id: 1, parent_id: 2, is_sampled });
+        let half = Share::new(0.5).unwrap();
+        for (context, draw, expect) in [
+            (None, 0, true),
+            (None, u64::MAX, false),
+            (context(true), 0, true),
+            (context(true), u64::MAX, false),
+            (context(false), 0, false),
+        ] {
+            assert_eq!(is_recorded(context, half, draw), expect, "{context:?} {draw}");
+        }
+    }
+
+    #[test]
+    fn origins_see_the_request_that_asked_them_as_parent() {
+        let context = TraceContext { trace_id: 0xabc, parent_id: 0xdef, is_sampled: true };
+        let received = || {
+            let lines = [("traceparent", "x"), ("traceparent", "y"), ("tracestate", "a=b")];
+            lines.iter().fold(HeaderMap::new(), |mut fields, (name, value)| {
+                fields.append(*name, HeaderValue::from_static(value));
+                fields
+            })
+        };
+        let mut span = Span::new(Some(context), (1, 0x10), Version::HTTP_11);
+        for (number, id) in [0x11_u64, 0x12, 0x13].into_iter().enumerate() {
+            let mut fields = received();
+            span.announce(&mut fields);
+            let parents: Vec<_> = fields.get_all("traceparent").iter().collect();
+            assert_eq!(parents, [&format!("00-{:032x}-{id:016x}-01", 0xabc)], "{number}");
+            assert_eq!(fields.get("tracestate").unwrap(), "a=b");
+            span.fetched(Clock::instant(), Duration::ZERO, None);
+        }
+        assert_eq!(span.fetches.iter().map(|fetch| fetch.id).collect::<Vec<_>>(), [0x11, 0x12, 0x13]);
+        span.end();
+        let mut fields = received();
+        span.announce(&mut fields);
+        assert_eq!(fields.get("traceparent").unwrap(), &format!("00-{:032x}-{:016x}-01", 0xabc, 0x10));
+        span.fetched(Clock::instant(), Duration::ZERO, None);
+        assert_eq!(span.fetches.len(), 3, "nobody will tell of it");
+        let (alone, mut fields) = (Span::new(None, (0, 0), Version::HTTP_10), received());
+        alone.announce(&mut fields);
+        assert_eq!(fields.get("traceparent").unwrap(), &format!("00-{:032x}-{:016x}-01", 1, 2));
+        assert!(!fields.contains_key("tracestate"), "of a trace that was not understood");
     }
 
     #[test]

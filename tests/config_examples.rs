@@ -118,6 +118,7 @@ fn the_reference_shows_every_key() {
         ("[[upstream]]", ""),
         ("[[route]]", ""),
         ("[cache]", ""),
+        ("[trace]", ""),
         ("[[policy]]", ""),
         ("[log]", ""),
         ("[limits]", ""),

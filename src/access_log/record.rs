@@ -13,7 +13,7 @@ use crate::auth::{Outcome, Scheme};
 use crate::cache::CacheResult;
 use crate::metrics::Ended;
 use crate::target::Target;
-use crate::trace::TraceContext;
+use crate::trace::{Span, TraceContext};
 use crate::upstream::Destination;
 
 /// One exchange with a client.
@@ -67,12 +67,14 @@ pub struct Record {
     pub vary_hash: Option<u128>,
     /// The trace that a valid `traceparent` named.
     pub trace: Option<TraceContext>,
+    /// This exchange's own part of a trace, if it is recorded.
+    pub span: Option<Box<Span>>,
     /// Content bytes sent; set at the end.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Whether the content was sent to its end; set at the end.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
     /// From request head to the end of the content; set at the end.
-    pub(super) duration: Duration,
+    pub(crate) duration: Duration,
 }
 
 /// What a replay needs of a response, as the origin sent it; made once for an entry.
@@ -127,6 +129,7 @@ impl Record {
             age: None,
             vary_hash: None,
             trace: None,
+            span: None,
             bytes: 0,
             complete: false,
             duration: Duration::ZERO,

@@ -39,6 +39,9 @@ pub fn describe(settings: &Settings) -> String {
         AccessLogTarget::File(path) => format!("{format}; access log in {}", path.display()),
         AccessLogTarget::Off => format!("{format}; no access log"),
     });
+    if let Some(collector) = &settings.trace.collector {
+        page.line(&format!("traces to {collector}; {} of exchanges", settings.trace.sample));
+    }
     describe_limits(&mut page, &settings.limits);
     page.0
 }

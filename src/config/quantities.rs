@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Uri;
 use ipnet::IpNet;
 
-use crate::config::settings::Server;
+use crate::config::settings::{Collector, Server};
 use crate::target::{Host, Scheme};
 
 const SIZE_UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -116,6 +116,29 @@ pub(super) fn parse_server(text: &str) -> Result<Server, &'static str> {
     Ok(Server { scheme, host, port })
 }
 
+/// `http://host:port/path` of a collector of traces.
+///
+/// # Errors
+///
+/// What is wrong with it, without repeating it: user information and a query may be secrets.
+pub(super) fn parse_collector(text: &str) -> Result<Collector, &'static str> {
+    if text.contains(['?', '#']) {
+        return Err("a query or fragment");
+    }
+    let after_scheme = text.find("://").map_or(0, |at| at + 3);
+    let path_at = text.get(after_scheme..).and_then(|rest| rest.find('/')).map_or(text.len(), |at| after_scheme + at);
+    let (server, path) = text.split_at(path_at);
+    let server = parse_server(server)?;
+    if server.scheme != Scheme::Http {
+        return Err("https, which spans are not sent over; name an agent beside the gateway, which may use it");
+    }
+    if path.len() <= 1 {
+        return Err("no path");
+    }
+    path.parse::<Uri>().map_err(|_| "something that is no path")?;
+    Ok(Collector { server, path: path.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +168,28 @@ mod tests {
         for text in ["256MiB", "1TiB", "1000B", "0B"] {
             assert_eq!(show_size(parse_size(text).unwrap()), text);
         }
+    }
+
+    #[test]
+    fn collectors_are_http_urls_with_a_path() {
+        for (text, expect) in [
+            ("http://127.0.0.1:4318/v1/traces", "http://127.0.0.1:4318/v1/traces"),
+            ("http://otel-agent/v1/traces", "http://otel-agent:80/v1/traces"),
+        ] {
+            assert_eq!(parse_collector(text).unwrap().to_string(), expect);
+        }
+        for (text, found) in [
+            ("http://127.0.0.1:4318", "no path"),
+            ("http://127.0.0.1:4318/", "no path"),
+            ("http://a/v1 traces", "something that is no path"),
+            ("http://a/v1?key=k", "a query or fragment"),
+            ("http://u:p@a/v1", "user information, which is no place for a secret"),
+            ("127.0.0.1:4318/v1/traces", "a URL without scheme"),
+            ("grpc://a/v1", "another scheme"),
+        ] {
+            assert_eq!(parse_collector(text).unwrap_err(), found, "{text}");
+        }
+        assert!(parse_collector("https://a/v1/traces").unwrap_err().starts_with("https, "));
     }
 
     #[test]

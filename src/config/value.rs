@@ -19,9 +19,9 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::mistakes::{Source, did_you_mean, quoted};
-use super::quantities::{parse_duration, parse_network, parse_server, parse_size, show_size, size_meant};
+use super::quantities::{parse_collector, parse_duration, parse_network, parse_server, parse_size, show_size, size_meant};
 use super::reader::Section;
-use super::settings::{HostPattern, MediaPattern, PathPattern, Server, StatusRange};
+use super::settings::{Collector, HostPattern, MediaPattern, PathPattern, Server, StatusRange};
 use crate::cache::rules::canary::Share;
 use crate::cache::rules::query::Parameter;
 
@@ -248,6 +248,17 @@ impl<'a> Value<'a> {
         match parse_server(text) {
             Ok(server) => Some(server),
             Err(found) if text.contains('@') => self.complain(&format!("expected {expected}, found {found}")),
+            Err(found) => self.complain(&format!("expected {expected}, found {found} in {}", self.found())),
+        }
+    }
+
+    /// The URL of a collector; as [`Value::server`].
+    pub(super) fn collector(&self) -> Option<Collector> {
+        let expected = "\"off\" or a URL such as \"http://127.0.0.1:4318/v1/traces\"";
+        let text = self.string(expected)?;
+        match parse_collector(text) {
+            Ok(collector) => Some(collector),
+            Err(found) if text.contains(['@', '?']) => self.complain(&format!("expected {expected}, found {found}")),
             Err(found) => self.complain(&format!("expected {expected}, found {found} in {}", self.found())),
         }
     }

@@ -18,6 +18,7 @@ use crate::hop::{Pseudonym, consumed_fields};
 use crate::keyed::Keyed;
 use crate::policy::{Policies, Routes};
 use crate::shadow::{self, Shadow};
+use crate::trace::TRACE_FIELDS;
 use crate::upstream::Upstreams;
 
 /// What outlives a reload of the configuration.
@@ -88,7 +89,11 @@ impl Gateway {
     ) -> Result<Arc<Self>, String> {
         let access = Arc::new(Access::new(&settings, own));
         let metrics = Arc::clone(observer.metrics());
-        let consumes = |listener: &Listener| consumed_fields(listener.auth == ListenerAuth::Origin);
+        let consumes = |listener: &Listener| {
+            let mut names = consumed_fields(listener.auth == ListenerAuth::Origin);
+            names.extend(settings.trace.collector.iter().flat_map(|_| TRACE_FIELDS));
+            names
+        };
         let Lasting { memory, flights, in_flight_bytes, open_tunnels, background, clock, keyed, pseudonym, shadowed } = lasting;
         let authenticators = Authenticator::after(before, &settings, keyed, Some(&metrics))?;
         let upstreams = Upstreams::new(&settings, Arc::clone(&access), metrics)?;

@@ -100,7 +100,11 @@ impl Exchange {
         request: (Parts, u64),
         turn: Option<Turn>,
     ) -> Self {
-        Self { turn: turn.map(Arc::new), ..Self::of(gateway, place, request) }
+        let mut exchange = Self { turn: turn.map(Arc::new), ..Self::of(gateway, place, request) };
+        if let Some(span) = &mut exchange.record.span {
+            span.end();
+        }
+        exchange
     }
 
     fn of(gateway: Arc<Gateway>, (connection, listener): (Arc<Connection>, usize), (parts, id): (Parts, u64)) -> Self {
@@ -109,7 +113,8 @@ impl Exchange {
         let mut record = Box::new(Record::new(listener, connection.peer.ip(), now, Clock::instant()));
         record.id = id;
         record.method = parts.method.clone();
-        record.trace = gateway.observer.logs_access().then(|| TraceContext::of(&parts.headers)).flatten();
+        record.trace = gateway.observer.follows_traces().then(|| TraceContext::of(&parts.headers)).flatten();
+        record.span = gateway.observer.span(id, record.trace, parts.version);
         Self {
             gateway,
             connection,
@@ -175,9 +180,9 @@ impl Exchange {
         FilledBy { identity: self.identity(permit, policy), asked: self.born }
     }
 
-    /// Keeps the target for the log, if anybody reads it.
+    /// Keeps the target for log and trace, if anybody reads it.
     pub(super) fn note_target(&mut self, target: &Target) {
-        if self.gateway.observer.logs_access() {
+        if self.gateway.observer.logs_access() || self.record.span.is_some() {
             self.record.target = Some(target.clone());
         }
     }

@@ -66,12 +66,15 @@ impl Gateway {
         exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
-        fields: HeaderMap,
+        mut fields: HeaderMap,
     ) -> Result<Arrived, Error> {
         let body = match exchange.content.take() {
             Some(content) if !content.is_end_stream() => Body::Request(content),
             Some(_) | None => Body::Empty,
         };
+        if let Some(span) = &exchange.record.span {
+            span.announce(&mut fields);
+        }
         let epoch = self.memory.epoch();
         exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
@@ -83,6 +86,9 @@ impl Gateway {
         let result = self.upstreams.send(permit, way.destination, outbound).await;
         let waited = Clock::instant().saturating_duration_since(started);
         exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);
+        if let Some(span) = &mut exchange.record.span {
+            span.fetched(started, waited, result.as_ref().ok().map(Response::status));
+        }
         let response = result.inspect_err(|error| {
             if let Error::Denied(denied) = error {
                 self.count_denied(denied);

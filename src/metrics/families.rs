@@ -71,6 +71,7 @@ pub(super) const CONNECTIONS_REFUSED: &str = "vouchsafe_connections_refused_tota
 pub(super) const TUNNELS: &str = "vouchsafe_tunnels";
 pub(super) const TUNNEL_BYTES: &str = "vouchsafe_tunnel_bytes_total";
 pub(super) const ACCESS_LOG_DROPPED: &str = "vouchsafe_access_log_dropped_total";
+pub(super) const TRACES_DROPPED: &str = "vouchsafe_traces_dropped_total";
 pub(super) const SHADOW_DECISIONS: &str = "vouchsafe_shadow_decisions_total";
 pub(super) const SHADOW_STORED: &str = "vouchsafe_shadow_stored_total";
 pub(super) const CONFIG_RELOADS: &str = "vouchsafe_config_reloads_total";
@@ -79,7 +80,7 @@ pub(super) const CONFIG_TIME: &str = "vouchsafe_config_timestamp_seconds";
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 32] = [
+pub(super) const FAMILIES: [Family; 33] = [
     counter(REQUESTS, &["listener", "method", "code"], "Exchanges with clients, by listener, method and status code."),
     histogram(
         REQUEST_DURATION,
@@ -130,6 +131,11 @@ pub(super) const FAMILIES: [Family; 32] = [
     gauge(TUNNELS, &[], "Open CONNECT tunnels."),
     counter(TUNNEL_BYTES, &["direction"], "Bytes that passed through tunnels, by direction."),
     counter(ACCESS_LOG_DROPPED, &[], "Access log lines dropped because the log's destination was too slow or refused them."),
+    counter(
+        TRACES_DROPPED,
+        &[],
+        "Exchanges whose spans no collector took: too many waited, or it could not be reached or refused them.",
+    ),
     counter(
         SHADOW_DECISIONS,
         &["active", "shadow"],

@@ -109,3 +109,29 @@ pub(super) fn method_index(method: &Method) -> usize {
         _ => 9,
     }
 }
+
+/// One of something that a gauge counts, as long as this lives.
+pub struct Counted(Option<Gauge>);
+
+impl Counted {
+    pub(super) fn one_in(gauge: Option<Gauge>) -> Self {
+        if let Some(gauge) = &gauge {
+            shift(gauge, 1);
+        }
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(gauge) = &self.0 {
+            shift(gauge, -1);
+        }
+    }
+}
+
+/// Moves a gauge up or down.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; changes are small")]
+pub(super) fn shift(gauge: &Gauge, change: i64) {
+    gauge.increment(change as f64);
+}

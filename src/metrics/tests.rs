@@ -53,6 +53,7 @@ fn every_family_moves_and_carries_its_help() {
     metrics.tunnel_bytes(true, 10);
     metrics.tunnel_bytes(false, 20);
     metrics.access_log_dropped(7);
+    metrics.traces_dropped(3);
     metrics.shadow_decision("hit", "miss");
     metrics.shadow_stored("permit-public", "no-permit", "none");
     let text = metrics.render();
@@ -88,6 +89,7 @@ fn every_family_moves_and_carries_its_help() {
         (r#"vouchsafe_tunnel_bytes_total{direction="inbound"}"#, 10.0),
         (r#"vouchsafe_tunnel_bytes_total{direction="outbound"}"#, 20.0),
         ("vouchsafe_access_log_dropped_total", 7.0),
+        ("vouchsafe_traces_dropped_total", 3.0),
         (r#"vouchsafe_shadow_decisions_total{active="hit",shadow="miss"}"#, 1.0),
         (r#"vouchsafe_shadow_stored_total{active="permit-public",shadow="no-permit",lifetime="none"}"#, 1.0),
         (concat!(r#"vouchsafe_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""}"#), 1.0),

@@ -28,6 +28,7 @@ pub(crate) fn settings() -> Settings {
         response_policies: Vec::new(),
         warnings: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
+        trace: crate::config::settings::Trace::default(),
         shadow: None,
         limits: limits(),
     }

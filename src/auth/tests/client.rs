@@ -61,6 +61,7 @@ pub(super) fn settings() -> Settings {
         response_policies: Vec::new(),
         warnings: Vec::new(),
         log: Log { json: true, access: AccessLogTarget::Off },
+        trace: crate::config::settings::Trace::default(),
         shadow: None,
         limits: Limits {
             header_bytes: 0,

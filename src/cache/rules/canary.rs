@@ -27,6 +27,9 @@ impl Share {
     /// Nothing is doubted.
     pub const NONE: Self = Self(0.0);
 
+    /// Each is doubted.
+    pub const EACH: Self = Self(1.0);
+
     /// A share from 0 to 1; none for any other number.
     #[must_use]
     pub fn new(share: f64) -> Option<Self> {

@@ -87,7 +87,8 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
     let routes =
         destination::read_routes(&mut root, &destination::names(&upstreams), &policy::names(&policies, &response_policies));
     let sound = Sound { auth: after_auth == start, access: after_access == after_auth, routes: source.count() == before_routes };
-    let (log, limits) = (operation::read_log(&mut root), operation::read_limits(&mut root));
+    let (log, trace) = (operation::read_log(&mut root), operation::read_trace(&mut root));
+    let limits = operation::read_limits(&mut root);
     let candidate = operation::read_shadow(&mut root);
     root.finish();
     let settings = Settings {
@@ -102,6 +103,7 @@ pub(super) fn read(mut root: Section<'_>, builtin_user: Option<BuiltinUser>) -> 
         policies: Vec::new(),
         response_policies: Vec::new(),
         log,
+        trace,
         limits,
         shadow: None,
         warnings: Vec::new(),

@@ -1,4 +1,4 @@
-//! `[log]`, `[limits]` and `[shadow]`.
+//! `[log]`, `[trace]`, `[limits]` and `[shadow]`.
 //!
 //! RFC 9110 section 17.5 (bounded lengths), RFC 9112 section 9.5 (bounded times).
 //!
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::config::mistakes::did_you_mean;
 use crate::config::reader::Section;
-use crate::config::settings::{AccessLogTarget, Limits, Log};
+use crate::config::settings::{AccessLogTarget, Collector, Limits, Log, Trace};
 use crate::config::value::Value;
 
 /// `[log]`.
@@ -41,6 +41,27 @@ fn read_target(value: &Value<'_>) -> Option<AccessLogTarget> {
         return Some(AccessLogTarget::File(path));
     }
     value.complain(&format!("expected a file in a directory that exists, found {}", path.display()))
+}
+
+/// `[trace]`.
+pub(super) fn read_trace(root: &mut Section<'_>) -> Trace {
+    let mut trace = Trace::default();
+    let Some(mut section) = root.section("trace") else { return trace };
+    section.set("otlp", &mut trace.collector, read_collector);
+    section.set("sample", &mut trace.sample, |v| v.share());
+    section.finish();
+    trace
+}
+
+/// `off`, or the URL of a collector where the program can speak to one.
+fn read_collector(value: &Value<'_>) -> Option<Option<Collector>> {
+    if value.text()? == "off" {
+        return Some(None);
+    }
+    if !cfg!(feature = "otel") {
+        return value.complain("this program was built without the feature otel; build with --features otel or leave it out");
+    }
+    value.collector().map(Some)
 }
 
 /// `[shadow]`: the file of the candidate.

@@ -24,7 +24,7 @@ pub use access::AccessRule;
 pub use auth::{Auth, AuthScheme, Basic, BuiltinUser, Digest, DigestAlgorithm};
 pub use destination::{Forward, Route, Server, Upstream};
 pub use listener::{Admin, Listener, ListenerAuth, Mode, Tls};
-pub use operation::{AccessLogTarget, Limits, Log};
+pub use operation::{AccessLogTarget, Collector, Limits, Log, Trace};
 pub use pattern::{HostPattern, PathPattern};
 pub use policy::{
     AnonymousEntries, Cache, CacheMethods, Credentials, PartitionBy, Policy, PolicyAuthorization, PolicyMatch, SetCookie,
@@ -56,6 +56,8 @@ pub struct Settings {
     pub response_policies: Vec<ResponsePolicy>,
     /// Log format and destination.
     pub log: Log,
+    /// Who is told of exchanges as spans of a trace.
+    pub trace: Trace,
     /// Every finite bound.
     pub limits: Limits,
     /// Another configuration whose policies are evaluated beside these without acting.
@@ -88,6 +90,7 @@ impl Default for Settings {
             policies: vec![Policy::default()],
             response_policies: Vec::new(),
             log: Log::default(),
+            trace: Trace::default(),
             limits: Limits::default(),
             shadow: None,
             warnings: Vec::new(),

@@ -1,4 +1,4 @@
-//! What the operator sees and what bounds every exchange: `[log]` and `[limits]`.
+//! What the operator sees and what bounds every exchange: `[log]`, `[trace]` and `[limits]`.
 //!
 //! RFC 9110 section 17.5 and RFC 9112 section 9.5 (lengths and times are bounded).
 //!
@@ -8,6 +8,9 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use super::destination::Server;
+use crate::cache::rules::canary::Share;
 
 /// `[log]`.
 #[derive(Clone, Debug)]
@@ -27,6 +30,24 @@ pub enum AccessLogTarget {
     File(PathBuf),
     /// Nowhere.
     Off,
+}
+
+/// `[trace]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Who is told; none: nobody.
+    pub collector: Option<Collector>,
+    /// Share of exchanges that are told.
+    pub sample: Share,
+}
+
+/// `trace.otlp`: the URL that spans are posted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collector {
+    /// Its scheme is `http`.
+    pub server: Server,
+    /// Begins with a slash.
+    pub path: String,
 }
 
 /// `[limits]`.
@@ -55,6 +76,18 @@ pub struct Limits {
 impl Default for Log {
     fn default() -> Self {
         Self { json: true, access: AccessLogTarget::Stderr }
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { collector: None, sample: Share::EACH }
+    }
+}
+
+impl std::fmt::Display for Collector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.server, self.path)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::index::places::{Place, Places};
 use crate::target::{Host, Target};
 
 /// As many rules are walked faster than an index is asked.
-const WALKED: usize = 16;
+const WALKED: usize = 8;
 
 /// What a rule names of a request, as far as it is filed by it; an empty list is no condition.
 #[derive(Clone, Copy, Debug, Default)]

@@ -186,3 +186,15 @@ fn rules_about_others_are_not_looked_at() {
         }
     }
 }
+
+#[test]
+fn a_rule_of_many_hosts_and_paths_is_found_by_each_of_them() {
+    let some = |range: std::ops::Range<usize>, text: &dyn Fn(usize) -> String| range.map(text).collect::<Vec<_>>().join(" ");
+    let wide = rule_of("", "", &some(0..9, &|at| format!("h{at}.example.com")), &some(0..9, &|at| format!("/p{at}/*")));
+    let others = (0..MANY).map(|at| rule_of("", "", &format!("o{at}.example.com"), "/*"));
+    let access = compiled(others.chain([AccessRule { name: "wide".to_owned(), ..wide }]).collect());
+    for (host, path) in (0..9).flat_map(|host| (0..9).map(move |path| (host, path))) {
+        let question = question("-", &format!("http://h{host}.example.com:80/p{path}/x"), "192.0.2.1", &Method::GET);
+        assert_eq!(count_looks(&access, &question), 1, "{question:?}");
+    }
+}

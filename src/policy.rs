@@ -200,11 +200,12 @@ fn host_rank(host: &HostPattern) -> usize {
     }
 }
 
-/// The longer path first; of two equally long ones the exact one.
+/// The longer path first, stars not counted; of two equally long ones the exact one.
 fn path_rank(path: &PathPattern) -> (usize, bool) {
     match path {
         PathPattern::Exact(path) => (path.len(), true),
         PathPattern::Prefix(path) => (path.len(), false),
+        PathPattern::Glob(pattern) => (pattern.bytes().filter(|byte| *byte != b'*').count(), false),
     }
 }
 

@@ -119,7 +119,7 @@ v.toml:21:12: upstream[0].servers[0]: expected a server such as "http://127.0.0.
 v.toml:21:30: upstream[0].servers[1]: expected a server such as "http://127.0.0.1:8000", found another scheme in "ftp://h"
 v.toml:21:41: upstream[0].servers[2]: expected a server such as "http://127.0.0.1:8000", found user information, which is no place for a secret
 v.toml:24:8: route[0].host: expected a host such as "example.com", "*.example.com" or "*", found "*.*.example.com"
-v.toml:25:8: route[0].path: expected a path such as "/v1/status" or "/v1/*", found "v1/*"
+v.toml:25:8: route[0].path: expected a path such as "/v1/status", "/v1/*" or "/*/feed", found "v1/*"
 v.toml:26:12: route[0].upstream: expected the name of an [[upstream]], found "apy"; did you mean `api`?
 v.toml:29:10: cache.memory: expected a size such as "512MiB" (units B, KiB, MiB, GiB, TiB), found "512MB"; did you mean `512MiB`?
 v.toml:30:1: cache.colour: expected a known key, found `colour`; known here: memory, max_object, collapse_wait

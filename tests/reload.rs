@@ -222,6 +222,25 @@ async fn a_hundred_reloads_under_load_lose_no_request() {
     assert!(count >= 100, "{count}");
 }
 
+/// What log rotation does: the file is moved away, and a reload that changes nothing else opens it anew.
+#[tokio::test]
+async fn the_access_log_is_opened_anew() {
+    let (clock, origin) = (test_clock(), Origin::serving(|_| shareable()).await);
+    let gateway = Gateway::reverse(&origin, &clock).set("log", "access = \"access.log\"").start().await;
+    let (file, moved) = (gateway.directory().join("access.log"), gateway.directory().join("access.log.1"));
+    let lines = |file: &std::path::Path| std::fs::read_to_string(file).unwrap_or_default().lines().count();
+    gateway.anonymous().get("/before").await;
+    support::eventually("a line", || async { if lines(&file) == 1 { Ok(()) } else { Err(lines(&file).to_string()) } }).await;
+    std::fs::rename(&file, &moved).unwrap();
+    assert!(gateway.reload(|text| text).await.unwrap().is_empty(), "no setting changed");
+    gateway.anonymous().get("/after").await;
+    support::eventually("a line in a new file", || async {
+        if lines(&file) == 1 { Ok(()) } else { Err(lines(&file).to_string()) }
+    })
+    .await;
+    assert_eq!(lines(&moved), 1);
+}
+
 /// The real program: SIGHUP, and what it says about it.
 #[test]
 fn sighup_reloads_and_says_what_changed() {

@@ -194,9 +194,9 @@ impl<'a> Value<'a> {
         HostPattern::parse(self.string(expected)?).or_else(|| self.mistake(expected))
     }
 
-    /// A path or a prefix that ends in `*`.
+    /// A path, or one with `*` at its end or elsewhere.
     pub(super) fn path_pattern(&self) -> Option<PathPattern> {
-        let expected = "a path such as \"/v1/status\" or \"/v1/*\"";
+        let expected = "a path such as \"/v1/status\", \"/v1/*\" or \"/*/feed\"";
         PathPattern::parse(self.string(expected)?).or_else(|| self.mistake(expected))
     }
 

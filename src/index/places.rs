@@ -118,7 +118,7 @@ impl Paths {
             PathPattern::Exact(path) => self.exact.entry(path.clone()).or_default(),
             // `/*` covers what does not begin with a slash, too.
             PathPattern::Prefix(path) if **path == *"/" => self.added.entry("".into()).or_default(),
-            PathPattern::Prefix(path) => self.added.entry(path.clone()).or_default(),
+            PathPattern::Prefix(_) | PathPattern::Glob(_) => self.added.entry(path.start().into()).or_default(),
         };
         rules.push(rule);
     }

@@ -18,11 +18,11 @@ pub fn covers(one: &PolicyMatch, other: &PolicyMatch) -> bool {
         && all_covered(&one.methods, &other.methods, PartialEq::eq, |_| false)
 }
 
-/// Is there a request that fits both? Two patterns have something in common only if one covers the other.
+/// May there be a request that fits both? Two hosts have something in common only if one covers the other.
 #[must_use]
 pub fn may_meet(one: &PolicyMatch, other: &PolicyMatch) -> bool {
     any_common(&one.hosts, &other.hosts, |a, b| a.includes(b) || b.includes(a))
-        && any_common(&one.paths, &other.paths, |a, b| a.includes(b) || b.includes(a))
+        && any_common(&one.paths, &other.paths, PathPattern::may_meet)
         && any_common(&one.methods, &other.methods, PartialEq::eq)
 }
 

@@ -23,13 +23,16 @@ pub enum HostPattern {
     Below(Box<str>),
 }
 
-/// A path, or with a trailing `*` every path that starts like it.
+/// A path, or with a trailing `*` every path that starts like it, or one with `*` elsewhere for any characters, slashes
+/// included.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
     /// This path alone, without query.
     Exact(Box<str>),
     /// Every path that starts with this.
     Prefix(Box<str>),
+    /// Every path that is this with something, or nothing, in place of each `*`; at least one is not the last character.
+    Glob(Box<str>),
 }
 
 impl HostPattern {
@@ -82,19 +85,41 @@ impl PathPattern {
     pub fn includes(&self, other: &Self) -> bool {
         match (self, other) {
             (one, Self::Exact(path)) => one.matches(path),
-            (Self::Prefix(wide), Self::Prefix(narrow)) => narrow.starts_with(&**wide),
-            (Self::Exact(_), Self::Prefix(_)) => false,
+            (Self::Prefix(wide), Self::Prefix(_) | Self::Glob(_)) => other.start().starts_with(&**wide),
+            (Self::Glob(one), Self::Glob(other)) => one == other,
+            (Self::Exact(_) | Self::Glob(_), _) => false,
         }
     }
 
-    /// Reads a path, or with a trailing `*` a prefix; a `*` elsewhere or a query is no pattern.
+    /// May there be a path that both cover? Said of two patterns with `*` inside whenever their beginnings agree.
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(path), pattern) | (pattern, Self::Exact(path)) => pattern.matches(path),
+            (one, other) => one.start().starts_with(other.start()) || other.start().starts_with(one.start()),
+        }
+    }
+
+    /// What every path that it covers starts with.
+    #[must_use]
+    pub fn start(&self) -> &str {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => path,
+            Self::Glob(pattern) => pattern.split('*').next().unwrap_or_default(),
+        }
+    }
+
+    /// Reads a path, or with a trailing `*` a prefix, or with `*` elsewhere a pattern; two stars in a row or a query are none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (path, prefix) = text.strip_suffix('*').map_or((text, false), |path| (path, true));
-        if !path.starts_with('/') || path.contains(['*', '?', '#', ' ']) {
+        if !text.starts_with('/') || text.contains(['?', '#', ' ']) || text.contains("**") {
             return None;
         }
-        Some(if prefix { Self::Prefix(path.into()) } else { Self::Exact(path.into()) })
+        Some(match text.strip_suffix('*') {
+            _ if !text.contains('*') => Self::Exact(text.into()),
+            Some(start) if !start.contains('*') => Self::Prefix(start.into()),
+            _ => Self::Glob(text.into()),
+        })
     }
 
     /// Does this pattern cover the target's path? Where every path will do, none is looked for.
@@ -111,8 +136,22 @@ impl PathPattern {
         match self {
             Self::Exact(exact) => **exact == *path,
             Self::Prefix(prefix) => &**prefix == "/" || path.starts_with(&**prefix),
+            Self::Glob(pattern) => matches_glob(pattern, path),
         }
     }
+}
+
+/// Is the path the pattern with something in place of each `*`? Taking each piece where it comes first leaves the most for
+/// those behind it.
+fn matches_glob(pattern: &str, path: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let (Some(first), Some(last)) = (pieces.next(), pieces.next_back()) else { return false };
+    let Some(mut rest) = path.strip_prefix(first) else { return false };
+    for piece in pieces {
+        let Some((_, behind)) = rest.split_once(piece) else { return false };
+        rest = behind;
+    }
+    rest.ends_with(last)
 }
 
 impl fmt::Display for HostPattern {
@@ -130,6 +169,7 @@ impl fmt::Display for PathPattern {
         match self {
             Self::Exact(path) => f.write_str(path),
             Self::Prefix(path) => write!(f, "{path}*"),
+            Self::Glob(pattern) => f.write_str(pattern),
         }
     }
 }
@@ -156,13 +196,39 @@ mod tests {
     }
 
     #[test]
+    fn a_star_inside_a_path_stands_for_anything() {
+        let cases: [(&str, &[&str], &[&str]); 5] = [
+            ("/*/feed", &["/a/feed", "/a/b/feed", "//feed"], &["/feed", "/a/feeds", "/a/feed/", "a/feed", "*"]),
+            ("/a*b", &["/ab", "/a-b", "/a/b/b"], &["/a", "/a-bc", "/b"]),
+            ("/v1/*/items/*", &["/v1/x/items/", "/v1/x/y/items/7", "/v1//items/"], &["/v1/items/7", "/v1/x/items"]),
+            ("/*aa*aa", &["/aaaa", "/xaaxaa", "/aaaaa"], &["/aaa", "/aa", "/aaxa"]),
+            ("/*.jpg*x", &["/.jpgx", "/a.jpg.jpgx"], &["/a.jpg", "/a.png/x"]),
+        ];
+        for (pattern, covered, others) in cases {
+            let parsed = PathPattern::parse(pattern).unwrap();
+            assert_eq!(parsed.to_string(), pattern);
+            for path in covered {
+                assert!(parsed.matches(path) && path.starts_with(parsed.start()), "{pattern} {path}");
+            }
+            for path in others {
+                assert!(!parsed.matches(path), "{pattern} {path}");
+            }
+        }
+        let of = |text| PathPattern::parse(text).unwrap();
+        assert!(of("/v1/*").includes(&of("/v1/*/x")) && !of("/v1/*/x").includes(&of("/v1/*")));
+        assert!(of("/*/x").includes(&of("/a/x")) && of("/*/x").includes(&of("/*/x")) && !of("/*/x").includes(&of("/*/y")));
+        assert!(of("/v1/*").may_meet(&of("/*/x")) && of("/*/x").may_meet(&of("/v1/*")) && of("/*/x").may_meet(&of("/a/x")));
+        assert!(!of("/v1/*/x").may_meet(&of("/v2/*")) && !of("/*/x").may_meet(&of("/a/y")) && of("/a*").may_meet(&of("/ab*")));
+    }
+
+    #[test]
     fn path_patterns_are_exact_or_prefixes() {
         let prefix = PathPattern::parse("/v1/*").unwrap();
         assert!(prefix.matches("/v1/") && prefix.matches("/v1/a/b") && !prefix.matches("/v1"));
         let exact = PathPattern::parse("/v1").unwrap();
         assert!(exact.matches("/v1") && !exact.matches("/v1/"));
         assert!(PathPattern::parse("/*").unwrap().matches("*"));
-        for bad in ["", "v1", "*", "/a*b", "/a?b=1", "/a**"] {
+        for bad in ["", "v1", "*", "/a?b=1", "/a**", "/**/b", "/a b", "/a*#b"] {
             assert_eq!(PathPattern::parse(bad), None, "{bad}");
         }
     }

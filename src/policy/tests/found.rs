@@ -14,7 +14,7 @@ const HOSTS: [&str; 9] = [
     "[::ffff:192.0.2.1]",
     "[2001:db8::1]",
 ];
-const PATHS: [&str; 10] = ["/*", "/", "/a", "/a*", "/a/*", "/a/b", "/a/b*", "/a/b/*", "/ab*", "/b/*"];
+const PATHS: [&str; 13] = ["/*", "/", "/a", "/a*", "/a/*", "/a/b", "/a/b*", "/a/b/*", "/ab*", "/b/*", "/*/b", "/a*/b", "/*b*"];
 const URLS: [&str; 18] = [
     "example.com/",
     "example.com/a/b/c",

@@ -374,3 +374,23 @@ async fn t52_parallel_clients_get_each_their_own_verdict() {
     }
     assert_eq!(origin.count(), 40);
 }
+
+/// A challenge to a request whose content nobody reads: a small one is read and the connection kept; where the client waits
+/// to be asked for it, the challenge says that the connection ends (RFC 9110 section 10.1.1, RFC 9112 section 9.3).
+#[tokio::test]
+async fn a_challenge_settles_the_content_it_did_not_want() {
+    let clock = test_clock();
+    let gateway = Gateway::forward(&clock).start().await;
+    let post = |more: &str| format!("POST http://a.test/ HTTP/1.1\r\nhost: a.test\r\ncontent-length: 3\r\n{more}");
+    let waiting = gateway.anonymous().raw(post("expect: 100-continue\r\n\r\n")).await;
+    assert_eq!((waiting.status, waiting.field("connection")), (407, Some("close")), "nobody asks for what waits");
+    let mut wire = gateway.anonymous().open().await;
+    for count in [2.0, 3.0] {
+        wire.send(post("\r\n")).await;
+        gateway.metric_is("vouchsafe_auth_total", &[("scheme", "none"), ("outcome", "missing")], count).await;
+        // It comes when the refusal is certain.
+        wire.send("abc").await;
+        let answer = wire.answer("POST").await;
+        assert_eq!((answer.status, answer.field("connection")), (407, None), "small: the connection goes on");
+    }
+}

@@ -9,12 +9,13 @@
 //! - `Proxy-Authorization` is never relayed to a further proxy (RFC 9110 section 11.7.2 allows it to proxies that
 //!   authenticate cooperatively): the credentials were meant for this one.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
-use crate::fields::{http_date, list_members, strip, strip_hop_by_hop};
+use crate::fields::{HOP_BY_HOP, http_date, list_members, strip, strip_hop_by_hop};
 
 /// Client fields about earlier hops, believed from trusted peers only.
 const HOP_REPORTS: [HeaderName; 8] = [
@@ -195,20 +196,30 @@ fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
 }
 
 /// The fields of a received response that go on: hop-by-hop and proxy authentication fields removed,
-/// `Date` filled in, `Via` appended by the reply.
+/// `Date` filled in, `Via` appended by the reply. Borrowed where all go on as they are.
 ///
 /// `WWW-Authenticate` and `Authentication-Info` pass unmodified (RFC 9110 sections 11.6.1 and 11.6.3).
 ///
 /// Source: RFC 9110 sections 6.6.1, 7.6.1, 11.7.1 and 11.7.3.
 #[must_use]
-pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> HeaderMap {
+pub fn response_fields(received: &HeaderMap, response_time: SystemTime) -> Cow<'_, HeaderMap> {
     const PROXY_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
+    let is_for_us = |name: &HeaderName| *name == header::PROXY_AUTHENTICATE || *name == PROXY_INFO;
+    let (mut is_dated, mut is_whole) = (false, true);
+    for name in received.keys() {
+        is_dated |= *name == header::DATE;
+        // Without `Connection`, which is one of them, nothing else is nominated.
+        is_whole &= !HOP_BY_HOP.contains(name) && !is_for_us(name);
+    }
+    if is_dated && is_whole {
+        return Cow::Borrowed(received);
+    }
     let mut fields = received.clone();
-    strip(&mut fields, |name| *name == header::PROXY_AUTHENTICATE || *name == PROXY_INFO);
+    strip(&mut fields, is_for_us);
     if !fields.contains_key(header::DATE) {
         fields.insert(header::DATE, http_date(response_time));
     }
-    fields
+    Cow::Owned(fields)
 }
 
 /// The fields of a received interim response that go on: what concerns this hop, proxies or framing is
@@ -237,7 +248,7 @@ const EXCHANGE_FIELDS: [HeaderName; 3] =
 /// Source: RFC 9110 sections 11.6.1 and 11.6.3.
 pub fn add_exchange_fields(fields: &mut HeaderMap, not_modified: &HeaderMap) {
     for name in &EXCHANGE_FIELDS {
-        if !fields.contains_key(name) {
+        if not_modified.contains_key(name) && !fields.contains_key(name) {
             for line in not_modified.get_all(name) {
                 fields.append(name, line.clone());
             }
@@ -362,10 +373,17 @@ mod tests {
     #[test]
     fn n124_a_missing_date_is_filled_in_and_proxy_fields_go() {
         let time = SystemTime::UNIX_EPOCH;
-        let kept = response_fields(
-            &fields(&[("proxy-authenticate", "Basic"), ("proxy-authentication-info", "x"), ("www-authenticate", "Odd  x=\"y\"")]),
-            time,
+        let received =
+            fields(&[("proxy-authenticate", "Basic"), ("proxy-authentication-info", "x"), ("www-authenticate", "Odd  x=\"y\"")]);
+        let kept = response_fields(&received, time);
+        assert_eq!(*kept, fields(&[("www-authenticate", "Odd  x=\"y\""), ("date", "Thu, 01 Jan 1970 00:00:00 GMT")]));
+        let whole = fields(&[("date", "any"), ("www-authenticate", "Odd"), ("set-cookie", "a=b")]);
+        assert!(
+            matches!(response_fields(&whole, SystemTime::UNIX_EPOCH), Cow::Borrowed(fields) if std::ptr::eq(fields, &raw const whole))
         );
-        assert_eq!(kept, fields(&[("www-authenticate", "Odd  x=\"y\""), ("date", "Thu, 01 Jan 1970 00:00:00 GMT")]));
+        for name in HOP_BY_HOP.iter().map(HeaderName::as_str).chain(["proxy-authenticate", "proxy-authentication-info"]) {
+            let odd = fields(&[("date", "any"), (name, "x")]);
+            assert_eq!(*response_fields(&odd, SystemTime::UNIX_EPOCH), fields(&[("date", "any")]), "{name}");
+        }
     }
 }

@@ -16,6 +16,7 @@
 mod held;
 mod question;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -173,7 +174,7 @@ impl Outcome {
 struct Evidence<'a> {
     status: StatusCode,
     received: &'a HeaderMap,
-    kept: HeaderMap,
+    kept: Cow<'a, HeaderMap>,
     times: (SystemTime, SystemTime),
     epoch: u64,
     bytes: u64,
@@ -346,7 +347,7 @@ fn evidence<'a>(seen: &Seen<'a>, dated: Option<&'a HeaderMap>, epoch: u64) -> Op
     }
     let ((head, bytes), received) = (seen.witness.shown.as_ref()?, dated?);
     let times = (seen.now, seen.now);
-    Some(Evidence { status: head.status, received, kept: received.clone(), times, epoch, bytes: *bytes })
+    Some(Evidence { status: head.status, received, kept: Cow::Borrowed(received), times, epoch, bytes: *bytes })
 }
 
 fn outcome(decision: &Decision, evidence: Option<&Evidence<'_>>) -> Outcome {

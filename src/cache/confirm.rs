@@ -10,14 +10,14 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 
 use super::entry::{Filler, Head};
 use super::rules::directives::RequestDirectives;
 use super::rules::offer::is_selected;
 use super::rules::storable::NotStored;
-use super::rules::update::merge;
+use super::rules::update::{changes_nothing, merge};
 use super::rules::validate::is_described_by;
 use super::rules::vary;
 use super::store::StoredResponse;
@@ -32,13 +32,18 @@ pub struct AnswerFields<'a> {
     pub kept: &'a HeaderMap,
 }
 
+impl AnswerFields<'_> {
+    /// Whether every field as received is kept and none was added: both are the very same.
+    fn is_kept_whole(&self) -> bool {
+        std::ptr::eq(self.received, self.kept)
+    }
+}
+
 /// What a 304 makes of the stored response that it confirms.
 #[derive(Debug)]
 pub struct Confirmed {
     /// What the rules say of the merged fields.
     pub verdict: Result<Head, NotStored>,
-    /// The head that answers the asker, whatever others may see.
-    pub for_one: Head,
     /// Who the merged fields were judged for had credentials.
     pub credentialed: bool,
 }
@@ -56,17 +61,41 @@ pub enum Becomes {
     Dropped,
 }
 
-/// Merges the fields of a 304 into the stored ones and judges the result like a new response.
+/// Merges the fields of a 304 into the stored ones and judges the result like a new response; where nothing but the times
+/// can come out otherwise, only those are made anew.
 ///
 /// Source: RFC 9111 sections 3.2, 3.5, 4.3.3 and 4.3.4.
 #[must_use]
 pub fn by_not_modified(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> Confirmed {
     let filler = filler_of_both(filler, stored);
+    let credentialed = filler.credentials.any;
+    if let Some(head) = said_again(stored, &filler, answer, policy) {
+        return Confirmed { verdict: Ok(head), credentialed };
+    }
+    let received = merge(&stored.fields, answer.received);
+    let kept = (!answer.is_kept_whole()).then(|| merge(&stored.fields, answer.kept));
+    let merged = AnswerFields { received: &received, kept: kept.as_ref().unwrap_or(&received) };
+    Confirmed { verdict: judge(stored, &filler, merged, policy), credentialed }
+}
+
+/// The head that answers the asker of a confirmed response, whatever others may see.
+///
+/// Source: RFC 9111 section 4.3.3.
+#[must_use]
+pub fn for_one(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>) -> Head {
+    let filler = filler_of_both(filler, stored);
     let received = merge(&stored.fields, answer.received);
     let kept = merge(&stored.fields, answer.kept);
-    let verdict = judge(stored, &filler, AnswerFields { received: &received, kept: &kept }, policy);
-    let for_one = Head::for_one(stored, &filler, &received, kept);
-    Confirmed { verdict, for_one, credentialed: filler.credentials.any }
+    Head::for_one(stored, &filler, &received, kept)
+}
+
+/// The head with new times, where the 304 says what is stored.
+///
+/// Source: RFC 9111 section 4.3.4.
+fn said_again(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> Option<Head> {
+    let says_nothing_new = answer.is_kept_whole() && changes_nothing(&stored.fields, answer.received);
+    let date = answer.received.get(header::DATE).filter(|_| says_nothing_new)?;
+    stored.made_anew(filler, date, policy)
 }
 
 /// May the merged fields be stored and shared? What the origin takes back it takes back from everybody, whatever the
@@ -122,7 +151,7 @@ pub fn beside(stored: &StoredResponse, filler: &Filler<'_>, answer: AnswerFields
     if head.age.response_time > filler.request_time || !is_selected(answer.received, &head, false) {
         return Becomes::Left;
     }
-    let Confirmed { verdict, credentialed, .. } = by_not_modified(&head, filler, answer, policy);
+    let Confirmed { verdict, credentialed } = by_not_modified(&head, filler, answer, policy);
     becomes(verdict, &head, stored.vary_names(), credentialed)
 }
 
@@ -145,7 +174,7 @@ pub fn by_head(
     if head.status != status || !is_described_by(answer.received, &head, stored.content().length()) {
         return Becomes::Outdated;
     }
-    let Confirmed { verdict, credentialed, .. } = by_not_modified(&head, filler, answer, policy);
+    let Confirmed { verdict, credentialed } = by_not_modified(&head, filler, answer, policy);
     // What GET would have brought this asker, judged alone.
     let alone = Filler { method: &Method::GET, ..*filler };
     let is_own_permission = !filler.credentials.any || Head::judge(&alone, status, answer.received, answer.kept, policy).is_ok();

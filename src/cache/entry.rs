@@ -17,6 +17,7 @@ use super::rules::groups;
 use super::rules::query::Named;
 use super::rules::storable::{Asked, NotStored, storable, stored_fields};
 use super::rules::targeted::select;
+use super::rules::vary;
 use super::second_key;
 use super::words::{AuthorizationDecision, PermissionReason};
 use crate::config::settings::PolicyAuthorization;
@@ -51,6 +52,9 @@ pub struct Head {
     pub surrogate_keys: Box<[Box<str>]>,
     /// Count of group invalidations and withdrawals when the response was asked for, or validated last.
     pub born: u64,
+    /// All that was made of the response follows from `fields` and `Cache-Control` among them: judged again with the same
+    /// fields, for the same kind of asker and under the same policy, it comes out the same but for its times.
+    pub is_plain: bool,
     /// The last withdrawal that it was held against.
     pub looked_at: LookedAt,
     /// The fields of an answer, ready for those who ask within the same second.
@@ -154,6 +158,7 @@ impl Head {
         own_values(&mut fields);
         let lifetime = lifetime(&answered, &policy.settings);
         let age = age_base(received, filler.request_time, filler.response_time);
+        let is_withheld = selected.directives.private != Qualified::Absent || received.contains_key(header::CONNECTION);
         Ok(Self {
             status,
             fields,
@@ -167,9 +172,44 @@ impl Head {
             groups: groups::members(received),
             surrogate_keys: groups::surrogate_keys(received),
             born: filler.born,
+            is_plain: !selected.is_targeted && !is_withheld,
             looked_at: LookedAt::default(),
             ready: Ready::default(),
         })
+    }
+
+    /// The head that [`Head::judge`] would make of this one's fields with another `Date` for the same kind of asker, where
+    /// nothing but the times can come out otherwise; none where that is not certain.
+    ///
+    /// Source: RFC 9111 sections 3.2, 3.5 and 4.3.4.
+    #[must_use]
+    pub fn made_anew(&self, filler: &Filler<'_>, date: &HeaderValue, policy: &CompiledPolicy) -> Option<Self> {
+        let is_same_asker = *filler.method == Method::GET
+            && filler.credentials.any == self.credentialed
+            && !filler.credentials.in_query
+            && *filler.directives == RequestDirectives::default();
+        let is_targeted = || filler.targets.iter().any(|name| self.fields.contains_key(name));
+        if !self.is_plain || !is_same_asker || is_targeted() || !vary::is_storable(&self.fields, filler.consumed) {
+            return None;
+        }
+        let policy = policy.for_response(filler.candidates, self.status, &self.fields);
+        if policy.fingerprint != self.policy_fingerprint {
+            return None;
+        }
+        let mut anew = self.clone();
+        // A value as it was received holds all that was read with it.
+        anew.fields.insert(header::DATE, HeaderValue::from_bytes(date.as_bytes()).ok()?);
+        let answered = Answered {
+            status: self.status,
+            fields: &anew.fields,
+            directives: &self.directives,
+            is_targeted: false,
+            credentialed: self.credentialed,
+            response_time: filler.response_time,
+        };
+        let lifetime = Some(lifetime(&answered, &policy.settings)).filter(|lifetime| lifetime.source == self.lifetime.source)?;
+        let age = age_base(&anew.fields, filler.request_time, filler.response_time);
+        Some(Self { lifetime, age, named: filler.named, born: filler.born, ..anew })
     }
 
     /// The head with which a validated response answers its asker alone, whether or not others may
@@ -191,6 +231,7 @@ impl Head {
             groups: Box::default(),
             surrogate_keys: Box::default(),
             born: filler.born,
+            is_plain: false,
             looked_at: LookedAt::default(),
             ready: Ready::default(),
         }
@@ -210,7 +251,7 @@ impl Head {
     #[must_use]
     pub fn without_grace(&self) -> Self {
         let directives = ResponseDirectives { stale_while_revalidate: Some(Seconds::Valid(0)), ..self.directives.clone() };
-        Self { directives, ..self.clone() }
+        Self { directives, is_plain: false, ..self.clone() }
     }
 
     /// The current age, none when the clock went back (RFC 9111 section 4.2.3).

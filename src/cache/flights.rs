@@ -225,7 +225,9 @@ impl Group {
     /// Source: RFC 9111 section 4.3.
     #[must_use]
     pub fn of_validation(self, keyed: &Keyed, variant: u128, class: u128) -> Self {
-        self.within(keyed, "flight of a validation", variant).within(keyed, "flight of a class", class)
+        let mut hash = keyed.start("flight of a validation");
+        let hash = hash.part(&self.hash.to_be_bytes()).part(&variant.to_be_bytes()).part(&class.to_be_bytes()).finish();
+        Self { hash, ..self }
     }
 
     /// The requests without credentials, when one with credentials led and its response is not for sharing.

@@ -1,5 +1,6 @@
 //! To the origin: forward a request, answer with what comes, and store it where the rules allow.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -126,7 +127,7 @@ impl Gateway {
         arrived: Arrived,
         reason: ForwardReason,
     ) -> Result<Response<Body>, Error> {
-        let (parts, body) = arrived.response.into_parts();
+        let (mut parts, body) = arrived.response.into_parts();
         if parts.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             // RFC 9110 section 15.5.8: another proxy's challenge is not for our client.
             return Err(UpstreamError::ProxyAuthentication.into());
@@ -167,7 +168,12 @@ impl Gateway {
             }
         };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
-        Ok(reply::forwarded(parts.status, kept, body, self.pseudonym.via(parts.version), status))
+        // They go on as they came, or as they were changed.
+        let fields = match kept {
+            Cow::Owned(changed) => changed,
+            Cow::Borrowed(_) => std::mem::take(&mut parts.headers),
+        };
+        Ok(reply::forwarded(parts.status, fields, body, self.pseudonym.via(parts.version), status))
     }
 
     /// The largest content that is stored, whatever the policy.

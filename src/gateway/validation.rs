@@ -123,7 +123,7 @@ impl Gateway {
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
         let answer = AnswerFields { received: arrived.response.headers(), kept: &fresh };
-        let Confirmed { verdict, for_one, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &way.policy);
+        let Confirmed { verdict, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &way.policy);
         let detail = match &verdict {
             Ok(_) => "validated",
             Err(why) => why.as_str(),
@@ -132,7 +132,9 @@ impl Gateway {
         let key = way.key(permit, &self.keyed);
         let freshened = self.memory.settle(key.hash(), &chosen.stored, becomes);
         self.freshen_beside(exchange, &filler, way, (&key, chosen, answer));
-        Settled { is_freshened: freshened.is_some(), head: freshened.unwrap_or_else(|| Arc::new(for_one)), detail }
+        let is_freshened = freshened.is_some();
+        let head = freshened.unwrap_or_else(|| Arc::new(confirm::for_one(&chosen.head, &filler, answer)));
+        Settled { is_freshened, head, detail }
     }
 
     /// The answer that a 304 allowed to be made from the store.

@@ -350,7 +350,7 @@ impl<'e> Run<'e> {
         let fresh = hop::response_fields(&arrived.fields, time(arrived.response_time));
         let answer = AnswerFields { received: &arrived.fields, kept: &fresh };
         let filler = self.filler(asking, arrived, false);
-        let Confirmed { verdict, for_one, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &self.policy);
+        let Confirmed { verdict, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &self.policy);
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
         let (memory, keyed) = (&self.engine.memory, &self.engine.keyed);
         let settled = memory.settle(asking.key.hash(), &chosen.stored, becomes);
@@ -361,7 +361,7 @@ impl<'e> Run<'e> {
                 memory.settle(asking.key.hash(), stored, confirm::beside(stored, &filler, answer, &self.policy));
             }
         }
-        let head = settled.clone().unwrap_or_else(|| Arc::new(for_one));
+        let head = settled.clone().unwrap_or_else(|| Arc::new(confirm::for_one(&chosen.head, &filler, answer)));
         let validated = Chosen { stored: Arc::clone(&chosen.stored), head, stale: None };
         let is_aged = arrived.fields.contains_key("age");
         (self.answer_stored(asking, &validated, Shown::Validated { is_aged }, How::Confirmed), settled)

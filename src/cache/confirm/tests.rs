@@ -1,6 +1,6 @@
 use super::*;
 use crate::cache::rules::authorization::request_credentials;
-use crate::cache::tests::{ALICE, Lines, at, entry, fields, policy};
+use crate::cache::tests::{ALICE, Given, Lines, at, entry, fields, policy};
 use crate::config::settings::Policy;
 use crate::policy::Candidates;
 
@@ -66,4 +66,81 @@ fn n054_an_entry_of_credentials_that_loses_its_permission_goes() {
     assert_eq!(word(&stored, &[], &[("cache-control", "max-age=60")]), "dropped");
     assert_eq!(word(&stored, &[ALICE], &[("cache-control", "max-age=60")]), "dropped");
     assert_eq!(word(&stored, &[], &[("cache-control", "s-maxage=60")]), "freshened");
+}
+
+/// RFC 9111 section 4.3.4: a head whose times alone are made anew is the one that judging the merged fields makes.
+#[test]
+fn n092_what_is_said_again_comes_out_as_if_it_were_judged_again() {
+    let date = ("date", "Fri, 15 Jan 2027 08:00:05 GMT");
+    let directives = [
+        "max-age=60",
+        "s-maxage=0",
+        "public",
+        "no-cache=\"x-a\", s-maxage=5",
+        "private=\"x-a\", s-maxage=5",
+        "public, stale-while-revalidate=9",
+        "x",
+    ];
+    let more: [Lines<'_>; 6] = [
+        &[],
+        &[("expires", "Fri, 15 Jan 2027 09:00:00 GMT")],
+        &[("last-modified", "Fri, 01 Jan 2027 08:00:00 GMT"), ("cache-groups", "\"g\""), ("surrogate-key", "k")],
+        &[("vary", "x-a"), ("x-a", "1"), ("x-a", "2")],
+        &[("cdn-cache-control", "max-age=7")],
+        &[("connection", "surrogate-key"), ("surrogate-key", "k")],
+    ];
+    let consumed = [HeaderName::from_static("x-a")];
+    let targets = [HeaderName::from_static("cdn-cache-control")];
+    let mut short = 0;
+    for (directives, more) in directives.iter().flat_map(|one| more.map(|other| (*one, other))) {
+        let lines = [&[date, ("cache-control", directives), ("etag", "\"a\"")][..], more].concat();
+        for (filled_by, asked_by) in [(&[][..], &[][..]), (&[], &[ALICE]), (&[ALICE], &[]), (&[ALICE], &[ALICE])] {
+            for first in [&targets[..], &[]] {
+                let given = Given { request: filled_by, response: &lines, targets: first, ..Given::default() };
+                let Ok(stored) = given.judge() else { continue };
+                for (consumed, targets) in [(&[][..], &targets[..]), (&consumed, &targets), (&[], &[])] {
+                    short += usize::from(as_judged(&stored, asked_by, &lines, (consumed, targets)));
+                    short += usize::from(as_judged(&stored, asked_by, &[date], (consumed, targets)));
+                }
+            }
+        }
+    }
+    assert!(short > 40, "{short} were not judged again");
+}
+
+/// Compares what is made of a stored response with what judging its merged fields makes; whether it was not judged.
+fn as_judged(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>, lists: (&[HeaderName], &[HeaderName])) -> bool {
+    let (request, not_modified) = (fields(request), fields(not_modified));
+    let bypass = CompiledPolicy { fingerprint: 8, ..policy(Policy { bypass: true, ..Policy::default() }) };
+    let mut was_short = false;
+    for (policy, no_store) in [(policy(Policy::default()), false), (policy(Policy::default()), true), (bypass, false)] {
+        let filler = Filler {
+            method: &Method::GET,
+            path_and_query: "/x",
+            directives: &RequestDirectives { no_store, ..RequestDirectives::default() },
+            credentials: request_credentials(&request, None, &policy.settings.credentials),
+            named: crate::cache::rules::query::Named::EXACT,
+            consumed: lists.0,
+            targets: lists.1,
+            candidates: Candidates::NONE,
+            is_located: false,
+            born: 3,
+            request_time: at(70),
+            response_time: at(71),
+        };
+        let fresh = crate::hop::response_fields(&not_modified, at(71));
+        let answer = AnswerFields { received: &not_modified, kept: &fresh };
+        was_short |= said_again(stored, &filler_of_both(&filler, stored), answer, &policy).is_some();
+        let short = by_not_modified(stored, &filler, answer, &policy).verdict;
+        let judged = by_not_modified(&Head { is_plain: false, ..stored.clone() }, &filler, answer, &policy).verdict;
+        let told = |verdict: Result<Head, NotStored>| {
+            verdict.map(|head| {
+                let whose = (head.credentialed, head.named, head.permission, head.policy_fingerprint, head.is_plain);
+                let tags = (head.groups, head.surrogate_keys, head.born);
+                (head.status, head.fields, head.directives, head.lifetime, head.age, whose, tags)
+            })
+        };
+        assert_eq!(told(short), told(judged), "{request:?} {not_modified:?} {stored:?}");
+    }
+    was_short
 }

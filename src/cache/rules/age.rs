@@ -26,6 +26,9 @@ pub struct AgeBase {
 /// Source: RFC 9111 section 5.1.
 #[must_use]
 pub fn age_value(fields: &HeaderMap) -> Duration {
+    if !fields.contains_key(header::AGE) {
+        return Duration::ZERO;
+    }
     let first = list_members(fields, &header::AGE).next();
     Duration::from_secs(first.and_then(parse_delta_seconds).map_or(0, u64::from))
 }

@@ -90,7 +90,7 @@ pub fn combined_head(stored: &Head, newer: &Head) -> Option<Head> {
         return None;
     }
     let withheld = newer.directives.private.fields();
-    let mut head = newer.clone();
+    let mut head = Head { is_plain: false, ..newer.clone() };
     for (name, value) in &stored.fields {
         if newer.fields.contains_key(name) || withheld.contains(name) {
             continue;

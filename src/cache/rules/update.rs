@@ -28,7 +28,8 @@ pub fn merge(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     merged.remove(header::AGE);
     merged.remove(header::DATE);
     for name in not_modified.keys() {
-        if KEPT.contains(name) {
+        // Most of what a 304 says it says again.
+        if KEPT.contains(name) || has_same_lines(&merged, not_modified, name) {
             continue;
         }
         merged.remove(name);
@@ -37,6 +38,24 @@ pub fn merge(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
         }
     }
     merged
+}
+
+/// Whether a 304 says nothing of the stored response but what is stored, apart from when it was made: each of its fields
+/// has the stored lines, and it has one `Date`.
+///
+/// Source: RFC 9111 section 3.2.
+#[must_use]
+pub fn changes_nothing(stored: &HeaderMap, not_modified: &HeaderMap) -> bool {
+    let is_said_again = |name: &HeaderName| match *name {
+        header::DATE => not_modified.get_all(name).iter().nth(1).is_none(),
+        header::AGE => false,
+        _ => KEPT.contains(name) || has_same_lines(stored, not_modified, name),
+    };
+    not_modified.contains_key(header::DATE) && not_modified.keys().all(is_said_again)
+}
+
+fn has_same_lines(stored: &HeaderMap, not_modified: &HeaderMap, name: &HeaderName) -> bool {
+    stored.get_all(name).iter().eq(not_modified.get_all(name).iter())
 }
 
 #[cfg(test)]
@@ -92,6 +111,27 @@ mod tests {
             ("content-foo", "f"),
         ]);
         assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn n046_a_304_that_says_what_is_stored_changes_nothing() {
+        let stored = fields(&[("date", "yesterday"), ("etag", "\"a\""), ("link", "x"), ("link", "y"), ("content-length", "36")]);
+        for (not_modified, expected) in [
+            (&[("date", "today")][..], true),
+            (&[("date", "today"), ("etag", "\"a\""), ("link", "x"), ("link", "y")], true),
+            (&[("date", "today"), ("content-length", "7"), ("content-encoding", "br")], true),
+            (&[], false),
+            (&[("etag", "\"a\"")], false),
+            (&[("date", "today"), ("date", "today")], false),
+            (&[("date", "today"), ("age", "0")], false),
+            (&[("date", "today"), ("etag", "\"b\"")], false),
+            (&[("date", "today"), ("link", "x")], false),
+            (&[("date", "today"), ("link", "y"), ("link", "x")], false),
+            (&[("date", "today"), ("link", "x"), ("link", "y"), ("link", "z")], false),
+            (&[("date", "today"), ("new", "n")], false),
+        ] {
+            assert_eq!(changes_nothing(&stored, &fields(not_modified)), expected, "{not_modified:?}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--peers", default=",".join(contenders.peers.PEERS), help="some of nginx, haproxy, varnish, squid, trafficserver, or none")
     parser.add_argument("--binary", type=pathlib.Path, help="the gateway; left out, the release build of this tree")
     parser.add_argument("--load", type=pathlib.Path, help="the load program; left out, the release build of this tree")
-    parser.add_argument("--json", type=pathlib.Path, help="where to write all rounds")
+    parser.add_argument("--json", type=pathlib.Path, help="where to write rows with all rounds, and loads with rates and latencies")
     parser.add_argument("--quiet", type=float, default=0.1, help="repeat a round while other work takes more than this share of a CPU")
     parser.add_argument("--retries", type=int, default=3, help="how often at most")
     parser.add_argument("--rate", type=int, default=10_000, help="requests a second where the rate is fixed")
@@ -86,6 +86,7 @@ def measure(bench, scenario, servers):
     """What the rounds gave for each contender, and what went wrong with whom."""
     rounds, errors = {server.name: [] for server in servers}, {}
     bench.others.clear()
+    bench.loads.clear()
     for server in servers:
         try:
             server.start()
@@ -122,7 +123,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.sched_setaffinity(0, {machine.LOAD})
     everybody = taking_part(options)
-    printed, rows = table.Table(everybody), []
+    printed, rows, loads = table.Table(everybody), [], []
     print(printed.head(), flush=True)
     with tempfile.TemporaryDirectory(prefix="compare-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as top:
         top = pathlib.Path(top)
@@ -133,12 +134,13 @@ def main():
             for scenario in SCENARIOS:
                 if scenario.name in options.scenario:
                     rows += (found := run(bench, scenario, everybody))
+                    loads += [{"scenario": scenario.name, **load} for load in bench.loads]
                     print("\n".join(map(printed.line, found)), flush=True)
         finally:
             origin.process.terminate()
             origin.process.wait()
             if options.json:
-                options.json.write_text(json.dumps(rows, indent=1) + "\n")
+                options.json.write_text(json.dumps({"rows": rows, "loads": loads}, indent=1) + "\n")
     # The rows of a scenario fail together: each error is told once.
     errors = dict.fromkeys(f"{row['scenario']}, {name}: {cell['error']}" for row in rows
                            for name, cell in row["contenders"].items() if "error" in cell)

@@ -8,13 +8,16 @@ import types
 import machine
 from servers import Wrong
 
+# What is kept of a load: answers, seconds, microseconds of latency, CPU of the server for an answer, work of others.
+KEPT = ("answers", "seconds", "p50", "p99", "p999", "max", "cpu_us", "other", "requests")
+
 
 class Bench:
     """What all measurements of a run share."""
 
     def __init__(self, options, origin, top):
         self.options, self.origin, self.top = options, origin, top
-        self.unique, self.others = 1 << 24, []
+        self.unique, self.others, self.loads = 1 << 24, [], []
         self.directly = types.SimpleNamespace(name="origin", port=origin.port, load_options=[], pids=[])
 
     def command(self, role, server, *options):
@@ -54,6 +57,7 @@ class Bench:
             if best["other"] <= self.options.quiet:
                 break
         self.others.append(best["other"])
+        self.loads.append({"contender": server.name, "flavour": getattr(server, "flavour", ""), **{key: best[key] for key in KEPT}})
         return best
 
     def once(self, server, *options, asked, cpus=None):

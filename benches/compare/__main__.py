@@ -120,7 +120,9 @@ def main():
         sys.exit("expected two CPUs, found one: the server and the load need one each")
     built(options)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Enough for all idle connections; some peers prepare for as many as there may be.
+    files = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     os.sched_setaffinity(0, {machine.LOAD})
     everybody = taking_part(options)
     printed, rows, loads = table.Table(everybody), [], []

@@ -27,7 +27,7 @@ events {{ worker_connections 18000; }}
 http {{
   access_log {log}; {send} tcp_nodelay on;
   keepalive_timeout 600s; keepalive_requests 1000000000;
-  open_file_cache max=20000 inactive=600s;
+  open_file_cache max=10000 inactive=600s;
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   proxy_cache_path {folder}/cache levels=1:2 keys_zone=bench:64m max_size=4g inactive=60m use_temp_path=off;

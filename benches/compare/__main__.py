@@ -2,7 +2,7 @@
 
 usage: python3 benches/compare [options]
 
-Needs Linux with two CPUs and a Rust toolchain; `cargo build --release` is run where there is no build. Peers take part if
+Needs Linux with two CPUs and a Rust toolchain; the release build is brought up to date first. Peers take part if
 they are installed (Debian: apt-get install nginx-light haproxy varnish squid trafficserver); none of their services has to
 run. The server under test has CPU 0, load and origin have CPU 1. The contenders of a scenario are up together and are
 measured in alternation, and the table has the medians of the rounds: of server CPU for each answer (user and system time
@@ -34,9 +34,13 @@ from servers import Origin, Server, Wrong
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
+class Format(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults beside options, and the text above as it is written."""
+
+
 def arguments():
     names = [scenario.name for scenario in SCENARIOS]
-    parser = argparse.ArgumentParser(prog="benches/compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="benches/compare", description=__doc__, formatter_class=Format)
     parser.add_argument("--scenario", default=",".join(names), help=f"some of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each scenario")
     parser.add_argument("--seconds", type=float, default=3, help="how long a load runs")
@@ -124,6 +128,8 @@ def main():
     files = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     os.sched_setaffinity(0, {machine.LOAD})
+    # Where Debian has most peers, and where only root looks.
+    os.environ["PATH"] += ":/usr/sbin"
     everybody = taking_part(options)
     printed, rows, loads = table.Table(everybody), [], []
     print(printed.head(), flush=True)

@@ -10,6 +10,7 @@
 use http::StatusCode;
 
 use crate::target::TargetError;
+use crate::upstream::NotHttp;
 
 /// Why an exchange is answered by the gateway itself.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +101,7 @@ pub enum UpstreamError {
     FirstByteTimeout,
     /// What came is not HTTP: 502.
     #[error("the origin's answer is not valid HTTP: {0}")]
-    Protocol(#[source] hyper::Error),
+    Protocol(#[source] NotHttp),
     /// Where the response ends is ambiguous: 502 (RFC 9112 section 6.3).
     #[error("the origin's response has ambiguous framing: {0}")]
     Framing(&'static str),

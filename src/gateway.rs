@@ -307,8 +307,9 @@ impl Gateway {
         self.open_tunnels.load(Ordering::Relaxed)
     }
 
-    /// Runs what must be run about once a second: the memory tier's maintenance and its gauges.
+    /// Runs what must be run about once a second: the memory tier's maintenance, its gauges, and the look at idle connections.
     pub fn maintain(&self) {
+        self.upstreams.sweep(Clock::instant());
         self.memory.maintain();
         self.observer.metrics().flights(self.flights.count());
     }

@@ -11,7 +11,6 @@ use http::Response;
 use crate::body::ReplyBody;
 
 /// The answer to one request.
-#[expect(clippy::large_enum_variant, reason = "most answers are known at once, and each would pay for a box")]
 pub enum Answering {
     /// Known already; taken when it is asked for.
     Now(Option<Response<ReplyBody>>),

@@ -45,6 +45,13 @@ impl Balance {
         Self { servers, turn: AtomicUsize::new(0), epoch: Clock::instant() }
     }
 
+    /// Closes idle connections that nobody can use.
+    pub(super) fn sweep(&self, now: Instant) {
+        for standing in &self.servers {
+            standing.origin.sweep(now);
+        }
+    }
+
     /// Where this request's turn begins.
     pub(super) fn start(&self) -> usize {
         self.turn.fetch_add(1, Ordering::Relaxed)

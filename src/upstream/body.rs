@@ -9,20 +9,21 @@
 //! none
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Frame, SizeHint};
 use tokio::time::timeout;
 
 use crate::body::BodyError;
 use crate::target::{Host, Scheme};
 
-use super::content::Watch;
+use super::early::Early;
+use super::h1::BadContent;
+use super::h1::chunked::Chunked;
+use super::h1::framing::End;
+use super::h1::upload::Upload;
 use super::pins::Pins;
 use super::pool::Lease;
 use super::stall::Stall;
@@ -35,18 +36,37 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// An origin's response content; returns its connection to the pool when it was read to its end.
 pub struct UpstreamBody {
-    incoming: Incoming,
-    progress: Progress,
-    hold: Option<Hold>,
-    request: Option<Arc<Watch>>,
+    source: Source,
     stall: Stall,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Reading,
+/// Where content comes from.
+enum Source {
+    /// All of it came with the head.
+    Here(Bytes),
+    /// From the connection.
+    Link(Box<Reading>),
+    /// From a connection that still takes the request's content.
+    Early(Box<Early>),
+    /// Nothing more comes: all of it was read.
     Ended,
+    /// Something is missing, and the reader will hear so when it asks again.
+    Failed(BodyError),
+    /// Nothing more comes, and something is missing.
     Broken,
+}
+
+/// A connection that a content comes on.
+pub(super) struct Reading {
+    pub(super) hold: Hold,
+    rest: Rest,
+}
+
+/// What is still to come.
+enum Rest {
+    Length(u64),
+    Chunked(Chunked),
+    Close,
 }
 
 /// The connection that a content comes on.
@@ -73,14 +93,29 @@ pub(super) enum Then {
 struct Stalled;
 
 impl UpstreamBody {
-    /// The content that a connection delivers. `request` watches the request's content; `stall_time` is
+    /// The content that a connection delivers, as its head says that it ends. `upload` is the request's content; `stall_time` is
     /// how long the origin may be silent.
-    pub(super) fn new(incoming: Incoming, hold: Hold, request: Option<Arc<Watch>>, stall_time: Duration) -> Self {
-        let mut body = Self { incoming, progress: Progress::Reading, hold: Some(hold), request, stall: Stall::new(stall_time) };
-        if body.incoming.is_end_stream() {
-            body.end();
+    pub(super) fn new(end: End, hold: Hold, upload: Upload, stall_time: Duration) -> Self {
+        let rest = match end {
+            End::Empty => Rest::Length(0),
+            End::Length(length) => Rest::Length(length),
+            End::Chunked => Rest::Chunked(Chunked::new()),
+            End::Close => Rest::Close,
+        };
+        let mut reading = Reading { hold, rest };
+        // RFC 9112 section 9.3: no other request comes on a connection that owes content of this one.
+        if !upload.is_sent() {
+            reading.hold.then = Then::Close;
         }
-        body
+        let source = match reading.take_whole() {
+            Some(whole) => {
+                reading.hold.free();
+                if whole.is_empty() { Source::Ended } else { Source::Here(whole) }
+            }
+            None if upload.is_over() => Source::Link(Box::new(reading)),
+            None => Source::Early(Box::new(Early::new(reading, upload))),
+        };
+        Self { source, stall: Stall::new(stall_time) }
     }
 
     /// The next frame.
@@ -89,36 +124,50 @@ impl UpstreamBody {
     ///
     /// Source: RFC 9112 section 8 (incomplete messages).
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.progress != Progress::Reading {
-            return Poll::Ready(None);
-        }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+        let (polled, is_over) = match &mut self.source {
+            Source::Here(whole) => (Poll::Ready(Some(Ok(std::mem::take(whole)))), true),
+            Source::Link(reading) => (reading.poll_data(cx), reading.is_over()),
+            Source::Early(early) => (early.poll_data(cx), early.is_over()),
+            Source::Failed(_) => return Poll::Ready(self.failure().map(Err)),
+            Source::Ended | Source::Broken => return Poll::Ready(None),
+        };
+        match polled {
+            Poll::Ready(Some(Ok(data))) => {
                 self.stall.note();
-                if self.incoming.is_end_stream() {
+                if is_over {
                     self.end();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.give_up(error)))),
+            Poll::Ready(Some(Err(error))) => self.give_up(error, cx),
             Poll::Ready(None) => {
                 self.end();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.stall.poll_standstill(cx).map(|()| Some(Err(self.give_up(Stalled)))),
+            Poll::Pending => {
+                ready!(self.stall.poll_standstill(cx));
+                self.give_up(Stalled, cx)
+            }
         }
     }
 
     /// Whether everything was read.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        self.progress == Progress::Ended
+        matches!(self.source, Source::Ended)
     }
 
     /// What is known of the rest's size.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let rest = match &self.source {
+            Source::Here(whole) => Some(whole.len() as u64),
+            Source::Link(reading) => reading.length(),
+            Source::Early(early) => early.length(),
+            Source::Failed(_) => None,
+            Source::Ended | Source::Broken => Some(0),
+        };
+        rest.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     /// Reads what is left and discards it, so that the connection can carry another request; where that is much or takes
@@ -142,23 +191,105 @@ impl UpstreamBody {
         drop(timeout(DISCARD_TIME, rest).await);
     }
 
-    /// The response is complete. The connection is only kept if the request is complete as well.
-    ///
-    /// Source: RFC 9112 section 9.3.
+    /// The response is complete.
     fn end(&mut self) {
-        self.progress = Progress::Ended;
-        let is_request_sent = self.request.take().is_none_or(|request| request.is_sent());
-        let Some(hold) = self.hold.take().filter(|_| is_request_sent) else { return };
-        match hold.then {
-            Then::Close => {}
-            Then::Pin(pins, name) => hold.lease.pin(&pins, name),
-            Then::Pool => hold.lease.give_back(),
+        if let Source::Link(reading) = std::mem::replace(&mut self.source, Source::Ended) {
+            reading.hold.free();
         }
     }
 
-    fn give_up(&mut self, error: impl Into<BodyError>) -> BodyError {
-        self.progress = Progress::Broken;
-        self.hold = None;
-        error.into()
+    /// Closes the connection. The reader hears of it when it asks again, so that it can pass on before what it has: who
+    /// writes to a client drops what is not written when it hears of an error.
+    fn give_up<T>(&mut self, error: impl Into<BodyError>, cx: &Context<'_>) -> Poll<T> {
+        self.source = Source::Failed(error.into());
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn failure(&mut self) -> Option<BodyError> {
+        match std::mem::replace(&mut self.source, Source::Broken) {
+            Source::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Reading {
+    /// The content, if all of it was read with the head.
+    fn take_whole(&mut self) -> Option<Bytes> {
+        let Rest::Length(left) = &mut self.rest else { return None };
+        let input = &mut self.hold.lease.link.input;
+        let length = usize::try_from(*left).ok().filter(|length| *length <= input.len())?;
+        *left = 0;
+        Some(input.split_to(length).freeze())
+    }
+
+    /// The next piece; none when the content is complete.
+    ///
+    /// Source: RFC 9112 sections 6.3 and 8.
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let link = &mut self.hold.lease.link;
+            let data = match &mut self.rest {
+                Rest::Length(left) => {
+                    let length = usize::try_from(*left).unwrap_or(usize::MAX).min(link.input.len());
+                    *left -= length as u64;
+                    link.input.split_to(length).freeze()
+                }
+                Rest::Chunked(chunked) => match chunked.take(&mut link.input) {
+                    Ok(data) => data.unwrap_or_default(),
+                    Err(error) => return Poll::Ready(Some(Err(error.into()))),
+                },
+                Rest::Close => link.input.split().freeze(),
+            };
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(data)));
+            }
+            if self.is_over() {
+                return Poll::Ready(None);
+            }
+            match ready!(self.hold.lease.link.poll_fill(cx)) {
+                Ok(true) => {}
+                Ok(false) if matches!(self.rest, Rest::Close) => return Poll::Ready(None),
+                Ok(false) => {
+                    return Poll::Ready(Some(Err(BadContent("expected more content, found the end of the connection").into())));
+                }
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
+            }
+        }
+    }
+
+    /// Whether the end was read.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.rest {
+            Rest::Length(left) => *left == 0,
+            Rest::Chunked(chunked) => chunked.is_over(),
+            Rest::Close => false,
+        }
+    }
+
+    /// How much is still to come, if that was said.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &self.rest {
+            Rest::Length(left) => Some(*left),
+            Rest::Chunked(_) | Rest::Close => None,
+        }
+    }
+}
+
+impl Hold {
+    /// The response was read to its end: what was meant to become of the connection becomes of it, if nothing was read that
+    /// belongs to no request.
+    ///
+    /// Source: RFC 9112 sections 9.2 and 9.3.
+    fn free(self) {
+        if !self.lease.link.input.is_empty() || !self.lease.link.is_written() {
+            return;
+        }
+        match self.then {
+            Then::Close => {}
+            Then::Pin(pins, name) => self.lease.pin(&pins, name),
+            Then::Pool => self.lease.give_back(),
+        }
     }
 }

@@ -6,16 +6,13 @@
 //!
 //! # Deviations
 //!
-//! - Obsolete line folding and white space before the colon are tolerated in responses, as RFC 9112
-//!   sections 5.1 and 5.2 prescribe for a proxy; the parser removes both.
+//! none
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -24,16 +21,11 @@ use crate::config::settings::Limits;
 use crate::error::{Denied, Error, UpstreamError};
 use crate::target::{Host, Scheme};
 
-use super::pool::{Lease, Link, Origin};
+use super::h1::head::Bounds;
+use super::h1::link::{Link, Stream};
+use super::pool::{Lease, Origin};
 use super::resolve::Resolver;
 use super::tls::Trust;
-use super::wire::{Heard, Stream, Wire};
-
-/// Bound of a connection's read buffer, and so of what a slow reader holds in memory.
-const BUFFER_BYTES: usize = 128 * 1024;
-
-/// The number of field lines that the parser reserves without allocating.
-const PARSER_FIELDS: usize = 100;
 
 /// Which addresses are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +41,14 @@ pub(super) struct Connector {
     access: Arc<Access>,
     resolver: Resolver,
     connect_time: Duration,
-    builder: http1::Builder,
+    bounds: Bounds,
 }
 
 impl Connector {
     /// A connector within these limits.
     pub(super) fn new(limits: &Limits, access: Arc<Access>, resolver: Resolver) -> Self {
-        Self { access, resolver, connect_time: limits.connect_time, builder: builder(limits) }
+        let bounds = Bounds { bytes: limits.header_bytes, fields: limits.header_fields };
+        Self { access, resolver, connect_time: limits.connect_time, bounds }
     }
 
     /// A connection to this origin that is ready for a request.
@@ -78,21 +71,13 @@ impl Connector {
         stream.unwrap_or(Err(UpstreamError::ConnectTimeout.into()))
     }
 
-    async fn link(&self, origin: &Origin, guard: Guard, trust: &Trust) -> Result<Link, Error> {
+    async fn link(&self, origin: &Origin, guard: Guard, trust: &Trust) -> Result<Box<Link>, Error> {
         let stream = self.tcp(origin.host(), origin.port(), guard).await?;
         let stream = match origin.scheme() {
             Scheme::Http => Stream::Plain(stream),
             Scheme::Https => Stream::Tls(Box::new(trust.handshake(origin.host(), stream).await.map_err(UpstreamError::Tls)?)),
         };
-        let heard = Heard::default();
-        let io = TokioIo::new(Wire::new(stream, heard.clone()));
-        let (sender, connection) = self.builder.handshake(io).await.map_err(UpstreamError::Protocol)?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to an origin ended");
-            }
-        });
-        Ok(Link::new(sender, heard, task.abort_handle()))
+        Ok(Link::new(stream, self.bounds))
     }
 
     /// Tries the addresses in order, each with its share of the time.
@@ -121,23 +106,6 @@ impl Connector {
             Guard::Own => Ok(()),
         }
     }
-}
-
-/// The parser's settings for responses.
-///
-/// Source: RFC 9112 section 5.1 (white space before the colon is removed from a response), section
-/// 5.2 (obs-fold replaced by spaces); RFC 9110 section 5.4 (limits).
-fn builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_buf_size(BUFFER_BYTES.max(limits.header_bytes))
-        .max_header_size(limits.header_bytes)
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true);
-    if limits.header_fields != PARSER_FIELDS {
-        builder.max_headers(limits.header_fields);
-    }
-    builder
 }
 
 fn connect_error(error: io::Error) -> UpstreamError {

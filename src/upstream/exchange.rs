@@ -6,58 +6,41 @@
 //!
 //! # Deviations
 //!
-//! - A response with both `Transfer-Encoding` and `Content-Length` is refused, as RFC 9112 section
-//!   6.3 calls it an error; so is one in a compression coding, with `chunked` or without it, which was
-//!   not asked for with `TE` (RFC 9112 section 7.4) and would pass for the plain content.
 //! - A connection that carried `NTLM` or `Negotiate` is used for one client connection alone: those schemes
 //!   authenticate the connection, and the next request on it may be somebody else's (RFC 4559 section 6).
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::ext::on_informational;
-use tokio::time::timeout;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::Body;
 use crate::error::{Error, UpstreamError};
-use crate::fields::{is_token, list_members};
 use crate::hop::is_connection_scheme;
 use crate::interim::Relay;
-use crate::target::{Host, Scheme, Target};
+use crate::target::Target;
 
+use super::Outbound;
 use super::body::{Hold, Then, UpstreamBody};
-use super::content::{Content, Watch};
-use super::pins::Pins;
+use super::h1::NotHttp;
+use super::h1::framing::settle;
+use super::h1::head::{Head, Seeker};
+use super::h1::link::{Link, Look};
+use super::h1::upload::{Framing, Upload};
+use super::pins::{self, Pins};
 use super::pool::Lease;
-use super::{Outbound, Wired};
 
 /// A request that can be written out once, or again if it has no content.
-pub(super) struct Message {
+pub(super) struct Message<'t> {
     method: Method,
-    uri: Uri,
-    /// As they are written: `Host` first, the framing ours.
+    target: &'t Target,
+    host: HeaderValue,
+    /// What is written besides `Host` and the framing.
     fields: HeaderMap,
     content: Option<Body>,
     interim: Option<Relay>,
     framing: Framing,
-}
-
-/// How the end of the request content is marked.
-///
-/// Source: RFC 9112 section 6.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    /// No content.
-    None,
-    /// `Content-Length`.
-    Length(u64),
-    /// `Transfer-Encoding: chunked`.
-    Chunked,
 }
 
 /// To whom the connection of an exchange belongs.
@@ -66,23 +49,19 @@ pub(super) struct Bond<'a> {
     pub(super) is_bound: bool,
     /// What is pinned to that client connection; none: the connection is closed.
     pub(super) pins: Option<&'a Pins>,
-    /// The origin as the client names it.
-    pub(super) name: (Scheme, Host, u16),
 }
 
 /// What became of one request on one connection.
 pub(super) enum Sent {
     /// A response head came.
-    Answered(Box<Response<UpstreamBody>>),
-    /// The connection was dead before anything was written; the request is handed back.
-    Unsent(Box<Wired>, UpstreamError),
-    /// It was written, and not a byte came back.
+    Answered(Response<UpstreamBody>),
+    /// It was written, or the connection was dead already, and not a byte came back.
     Silent(UpstreamError),
     /// Something came back that is no response, or time was over, or the client broke off.
     Failed(UpstreamError),
 }
 
-impl Message {
+impl<'t> Message<'t> {
     /// Prepares a request to `target`.
     ///
     /// # Errors
@@ -91,32 +70,14 @@ impl Message {
     ///
     /// Source: RFC 9112 section 3.2.1 (origin-form), section 3.2.4 (asterisk-form), section 3.2.2
     /// (`Host` regenerated).
-    pub(super) fn new(target: &Target, outbound: Outbound) -> Result<Self, Error> {
-        let path = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target.path_and_query.as_bytes()));
-        let path = path.map_err(|_| Error::Internal("a request target that was accepted cannot be written"))?;
+    pub(super) fn new(target: &'t Target, outbound: Outbound) -> Result<Self, Error> {
+        if !is_one_word(&target.path_and_query) {
+            return Err(Error::Internal("a request target that was accepted cannot be written"));
+        }
         let host = target.authority_value().map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
         let framing = framing(&outbound.body);
-        let mut fields = with_host(outbound.fields, host);
-        framing.set(&outbound.method, &mut fields);
-        Ok(Self {
-            method: outbound.method,
-            uri: Uri::from(path),
-            fields,
-            content: Some(outbound.body),
-            interim: outbound.interim,
-            framing,
-        })
-    }
-
-    /// The request with its content, for the first connection.
-    pub(super) fn first(&mut self) -> Wired {
-        let content = self.content.take().unwrap_or(Body::Empty);
-        self.wired(content)
-    }
-
-    /// The request once more; only for one that [`Message::may_repeat`].
-    pub(super) fn again(&self) -> Wired {
-        self.wired(Body::Empty)
+        let Outbound { method, fields, body, interim, .. } = outbound;
+        Ok(Self { method, target, host, fields, content: Some(body), interim, framing })
     }
 
     /// Whether this request may be sent again although it may have been received: only GET and HEAD
@@ -134,55 +95,42 @@ impl Message {
         self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme)
     }
 
-    fn wired(&self, content: Body) -> Wired {
-        let mut request = Request::new(Content::new(content));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.fields.clone();
-        if let Some(relay) = self.interim.clone() {
-            on_informational(&mut request, move |response| relay.pass(response.status(), response.headers()));
+    /// The head as it goes on the connection: `Host` first, the fields in their order, the framing ours.
+    ///
+    /// Source: RFC 9112 sections 3 and 5, RFC 9110 section 7.2.
+    fn write_head(&self, out: &mut Vec<u8>) {
+        let path = &self.target.path_and_query;
+        let slash = if path.starts_with(['/', '*']) { "" } else { "/" };
+        for part in [self.method.as_str(), " ", slash, path, " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
         }
-        request
-    }
-}
-
-/// `Host` first, then the fields in their order.
-///
-/// Source: RFC 9110 section 7.2.
-fn with_host(mut fields: HeaderMap, host: HeaderValue) -> HeaderMap {
-    if fields.keys().next() == Some(&header::HOST) {
-        // One line takes the place of all.
-        fields.insert(header::HOST, host);
-        return fields;
-    }
-    let mut head = HeaderMap::with_capacity(fields.len() + 2);
-    head.append(header::HOST, host);
-    for (name, value) in &fields {
-        if *name != header::HOST {
-            head.append(name.clone(), value.clone());
+        write_line(out, "host", self.host.as_bytes());
+        for (name, value) in &self.fields {
+            if !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
+                write_line(out, name.as_str(), value.as_bytes());
+            }
         }
-    }
-    head
-}
-
-impl Framing {
-    /// Replaces whatever the fields say about framing.
-    fn set(self, method: &Method, fields: &mut HeaderMap) {
-        fields.remove(header::TRANSFER_ENCODING);
-        fields.remove(header::CONTENT_LENGTH);
-        match self {
-            Self::Length(length) => {
-                fields.append(header::CONTENT_LENGTH, length.into());
-            }
-            Self::Chunked => {
-                fields.append(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
+        match self.framing {
+            Framing::Length(length) => write_line(out, "content-length", itoa::Buffer::new().format(length).as_bytes()),
+            Framing::Chunked => write_line(out, "transfer-encoding", b"chunked"),
             // RFC 9110 section 8.6: a method that anticipates content says when there is none.
-            Self::None if [Method::POST, Method::PUT, Method::PATCH].contains(method) => {
-                fields.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            Framing::None if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) => {
+                write_line(out, "content-length", b"0");
             }
-            Self::None => {}
+            Framing::None => {}
         }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Nothing in it ends a request line or a part of one.
+fn is_one_word(path: &str) -> bool {
+    path.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'#')
+}
+
+fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 
@@ -190,160 +138,106 @@ impl Framing {
 ///
 /// The head must come within `limit` after the request; while content is being sent, within `limit`
 /// after the last piece of it. A connection that `bond` binds, or that the origin's challenge binds, never comes to the pool.
-pub(super) async fn send_once(mut lease: Lease, request: Wired, limit: Duration, bond: Bond<'_>) -> Sent {
-    let watch = request.body().watch();
-    lease.link.heard.reset();
-    let response = lease.link.sender.try_send_request(request);
-    let answered = match await_head(response, watch.as_deref(), limit).await {
-        Ok(answered) => answered,
-        Err(error) => return Sent::Failed(error),
+pub(super) async fn send_once(mut lease: Lease, message: &mut Message<'_>, limit: Duration, bond: Bond<'_>) -> Sent {
+    let link = &mut *lease.link;
+    if !lease.is_reused {
+        match link.look(false) {
+            Look::Quiet => {}
+            // An answer to nothing.
+            Look::Spoken => return Sent::Failed(UpstreamError::Protocol(NotHttp::Unasked)),
+            Look::Closed => return Sent::Silent(UpstreamError::Closed),
+        }
+    }
+    message.write_head(link.begin(limit));
+    let upload = Upload::new(message.content.take().unwrap_or(Body::Empty), message.framing);
+    let interim = message.interim.as_ref();
+    let mut asking = Asking { link, upload, seeker: Seeker::default(), interim, limit, pieces: 0 };
+    let head = match poll_fn(|cx| asking.poll_head(cx)).await {
+        Ok(head) => head,
+        Err(sent) => return sent,
     };
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(error) => return classify(error, &lease, watch.as_deref()),
-    };
-    let is_closing = match settle_framing(&mut response) {
-        Ok(end) => end == End::Close,
+    let upload = asking.upload;
+    let Head { status, version, mut fields, is_persistent } = head;
+    let (end, is_certain) = match settle((status, version), message.method == Method::HEAD, &mut fields) {
+        Ok(settled) => settled,
         Err(reason) => return Sent::Failed(UpstreamError::Framing(reason)),
     };
-    let is_bound = bond.is_bound || response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
-    let then = match bond.pins {
-        _ if is_closing => Then::Close,
-        _ if !is_bound => Then::Pool,
-        Some(pins) => Then::Pin(pins.clone(), bond.name),
-        None => Then::Close,
-    };
+    let is_bound = bond.is_bound || fields.get_all(header::WWW_AUTHENTICATE).iter().any(is_connection_scheme);
     if let (true, Some(pins)) = (is_bound, bond.pins) {
         pins.mark();
     }
-    let hold = Hold { lease, then };
-    Sent::Answered(Box::new(response.map(|incoming| UpstreamBody::new(incoming, hold, watch, limit))))
-}
-
-async fn await_head<F: Future>(response: F, watch: Option<&Watch>, limit: Duration) -> Result<F::Output, UpstreamError> {
-    let mut response = pin!(response);
-    let mut pieces = 0;
-    loop {
-        if let Ok(answered) = timeout(limit, response.as_mut()).await {
-            return Ok(answered);
-        }
-        let Some(watch) = watch.filter(|watch| watch.pieces() != pieces) else {
-            let is_client_late = watch.is_some_and(Watch::is_waiting_for_client);
-            return Err(if is_client_late { UpstreamError::RequestBody } else { UpstreamError::FirstByteTimeout });
-        };
-        pieces = watch.pieces();
-    }
-}
-
-/// Whose fault it is that no response head came.
-fn classify(mut error: TrySendError<Wired>, lease: &Lease, watch: Option<&Watch>) -> Sent {
-    let unsent = error.take_message();
-    let error = error.into_error();
-    let has_spoken = lease.link.heard.is_set();
-    let is_client_broken = watch.is_some_and(Watch::is_broken) || error.is_body_write_aborted();
-    let fault = if is_client_broken {
-        UpstreamError::RequestBody
-    } else if error.is_parse() || (unsent.is_some() && has_spoken) {
-        // Not parsable, or bytes before any request: an answer to nothing.
-        UpstreamError::Protocol(error)
-    } else {
-        UpstreamError::Closed
+    let then = match bond.pins {
+        _ if !is_persistent || !is_certain => Then::Close,
+        _ if !is_bound => Then::Pool,
+        Some(pins) => Then::Pin(pins.clone(), pins::name(message.target)),
+        None => Then::Close,
     };
-    match unsent {
-        Some(request) => Sent::Unsent(Box::new(request), fault),
-        None if has_spoken || is_client_broken => Sent::Failed(fault),
-        None => Sent::Silent(fault),
-    }
+    let mut response = Response::new(UpstreamBody::new(end, Hold { lease, then }, upload, limit));
+    (*response.status_mut(), *response.version_mut(), *response.headers_mut()) = (status, version, fields);
+    Sent::Answered(response)
 }
 
-/// Where a response ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// Wherever hyper says; it keeps track of whether the connection may be used again.
-    Framed,
-    /// With the connection, which is not used again whatever the method says of content.
-    Close,
+/// A request whose response head did not come yet.
+struct Asking<'a> {
+    link: &'a mut Link,
+    upload: Upload,
+    seeker: Seeker,
+    interim: Option<&'a Relay>,
+    limit: Duration,
+    /// Pieces of content that were handed on when the time began.
+    pieces: u64,
 }
 
-/// Refuses ambiguous framing and leaves at most one true `Content-Length`.
-///
-/// hyper has framed the content already, by the same rules; what is settled here is what the fields
-/// say to those who read them after us.
-///
-/// Source: RFC 9112 section 6.3; RFC 9110 section 8.6; RFC 9110 sections 15.2.2 and 15.3.5.
-fn settle_framing(response: &mut Response<Incoming>) -> Result<End, &'static str> {
-    let status = response.status();
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("expected a final response, found 101 although no upgrade was asked for");
-    }
-    let fields = response.headers_mut();
-    if status == StatusCode::NO_CONTENT {
-        fields.remove(header::CONTENT_LENGTH);
-        fields.remove(header::TRANSFER_ENCODING);
-        return Ok(End::Framed);
-    }
-    if fields.contains_key(header::TRANSFER_ENCODING) {
-        if fields.contains_key(header::CONTENT_LENGTH) {
-            return Err("expected Transfer-Encoding or Content-Length, found both");
-        }
-        return settle_coding(fields);
-    }
-    if fields.contains_key(header::CONTENT_LENGTH) {
-        let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
-        let mut lines = fields.get_all(header::CONTENT_LENGTH).iter();
-        let is_plain = lines.next().is_some_and(|line| line == itoa::Buffer::new().format(length)) && lines.next().is_none();
-        if !is_plain {
-            fields.insert(header::CONTENT_LENGTH, length.into());
-        }
-    }
-    Ok(End::Framed)
-}
-
-/// `chunked` alone, or codings that nobody knows: without `chunked` the content ends with the
-/// connection, and the field, which is about that connection, is dropped.
-///
-/// Source: RFC 9112 section 6.3, item 4.
-fn settle_coding(fields: &mut HeaderMap) -> Result<End, &'static str> {
-    // RFC 9112 section 7.2, with the other names that it gives for them.
-    const COMPRESSIONS: [&[u8]; 5] = [b"compress", b"x-compress", b"deflate", b"gzip", b"x-gzip"];
-    let lines = fields.get_all(header::TRANSFER_ENCODING);
-    let mut values = lines.iter().map(|line| line.as_bytes().trim_ascii());
-    if let (Some(value), None) = (values.next(), values.next())
-        && value.eq_ignore_ascii_case(b"chunked")
-    {
-        return Ok(End::Framed);
-    }
-    if lines.iter().any(|line| line.as_bytes().windows(7).any(|part| part.eq_ignore_ascii_case(b"chunked"))) {
-        return Err("expected chunked as the only transfer coding, found another beside it");
-    }
-    let mut codings = list_members(fields, &header::TRANSFER_ENCODING).peekable();
-    let is_foreign = |coding: &[u8]| is_token(coding) && !COMPRESSIONS.iter().any(|known| known.eq_ignore_ascii_case(coding));
-    if codings.peek().is_none() || !codings.all(is_foreign) {
-        return Err("expected chunked or an unknown transfer coding, found a compression or no coding");
-    }
-    drop(codings);
-    fields.remove(header::TRANSFER_ENCODING);
-    Ok(End::Close)
-}
-
-/// The one length that all lines and list members agree on.
-///
-/// ABNF: `Content-Length = 1*DIGIT`.
-///
-/// Source: RFC 9112 section 6.3, item 5 (identical repetitions may be replaced by one).
-fn single_length(fields: &HeaderMap) -> Option<u64> {
-    let mut length = None;
-    for line in fields.get_all(header::CONTENT_LENGTH) {
-        for member in line.to_str().ok()?.split(',') {
-            let digits = member.trim_matches([' ', '\t']);
-            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            let value = digits.parse::<u64>().ok().filter(|_| is_number)?;
-            if length.replace(value).is_some_and(|earlier| earlier != value) {
-                return None;
+impl Asking<'_> {
+    /// Writes what there is of the request and reads up to the head of its final response.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Sent>> {
+        loop {
+            let is_sending = self.upload.poll_send(self.link, cx).is_pending();
+            if !is_sending && self.upload.is_broken() {
+                return Poll::Ready(Err(Sent::Failed(UpstreamError::RequestBody)));
+            }
+            match self.seeker.take(&mut self.link.input, self.link.bounds) {
+                Ok(Some(head)) if is_interim(head.status) => {
+                    if let Some(relay) = self.interim {
+                        relay.pass(head.status, &head.fields);
+                    }
+                    continue;
+                }
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(Sent::Failed(UpstreamError::Protocol(error)))),
+            }
+            match self.link.poll_fill(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false) | Err(_)) if self.link.is_heard => {
+                    return Poll::Ready(Err(Sent::Failed(UpstreamError::Closed)));
+                }
+                Poll::Ready(Ok(false) | Err(_)) => return Poll::Ready(Err(Sent::Silent(UpstreamError::Closed))),
+                Poll::Pending => return self.poll_time(cx).map(Err),
             }
         }
     }
-    length
+
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Sent> {
+        while self.link.poll_time(cx).is_ready() {
+            let pieces = self.upload.pieces();
+            if pieces == self.pieces {
+                let is_client_late = self.upload.is_waiting_for_client();
+                let error = if is_client_late { UpstreamError::RequestBody } else { UpstreamError::FirstByteTimeout };
+                return Poll::Ready(Sent::Failed(error));
+            }
+            self.pieces = pieces;
+            self.link.set_time(self.limit);
+        }
+        Poll::Pending
+    }
+}
+
+/// Another head follows this one.
+///
+/// Source: RFC 9110 section 15.2; 101 is none, it ends HTTP on the connection (section 15.2.2).
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn framing(body: &Body) -> Framing {

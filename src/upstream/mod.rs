@@ -17,20 +17,20 @@
 mod balance;
 mod body;
 mod connect;
-mod content;
+mod early;
 mod exchange;
+mod h1;
 mod pins;
 mod pool;
 mod resolve;
 mod stall;
 mod tls;
 pub mod tunnel;
-mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Response};
 use tokio::net::TcpStream;
 
 use crate::access::{Access, Permit};
@@ -43,12 +43,12 @@ use crate::interim::Relay;
 use crate::metrics::Metrics;
 
 pub use self::body::UpstreamBody;
+pub use self::h1::NotHttp;
 pub use self::pins::Pins;
 pub(crate) use self::tls::{SystemRoots, Trust};
 
 use self::balance::Balance;
 use self::connect::{Connector, Guard};
-use self::content::Content;
 use self::exchange::{Bond, Message, Sent};
 use self::pool::{Lease, Origins};
 use self::resolve::Resolver;
@@ -143,6 +143,14 @@ impl Upstreams {
         named.flat_map(of).collect()
     }
 
+    /// Closes idle connections that their origins closed or that nobody used for long; to be called about once a second.
+    pub fn sweep(&self, now: Instant) {
+        self.forward_origins.sweep(now);
+        for group in &self.groups {
+            group.balance.sweep(now);
+        }
+    }
+
     /// Sends a permitted request and waits for the response head.
     ///
     /// The request line carries path and query exactly as the client sent them; `Host` is made from
@@ -185,7 +193,6 @@ impl Upstreams {
     async fn exchange(&self, permit: &Permit, to: Destination, outbound: Outbound) -> Result<Response<UpstreamBody>, Error> {
         let (target, pins) = (permit.target(), outbound.pins.clone());
         let mut message = Message::new(target, outbound)?;
-        let mut request = message.first();
         let mut is_fresh = false;
         loop {
             let pinned = pins.as_ref().filter(|_| !is_fresh).and_then(|pins| pins.take(target));
@@ -193,26 +200,26 @@ impl Upstreams {
             let lease = match pinned {
                 Some(lease) => lease,
                 // What was proved on a new connection must not be said on one that others used.
-                None => self.lease(permit, to, is_fresh || is_bound).await?,
+                None => self.lease(permit, to, is_fresh || is_bound, !message.may_repeat()).await?,
             };
             let was_pooled = lease.is_reused;
-            let bond = Bond { is_bound, pins: pins.as_ref(), name: pins::name(target) };
-            match exchange::send_once(lease, request, self.first_byte_time, bond).await {
-                Sent::Answered(response) => return Ok(*response),
-                Sent::Unsent(unsent, _) if was_pooled => request = *unsent,
-                Sent::Silent(_) if was_pooled && message.may_repeat() => request = message.again(),
-                Sent::Unsent(_, error) | Sent::Silent(error) | Sent::Failed(error) => return Err(error.into()),
+            let bond = Bond { is_bound, pins: pins.as_ref() };
+            match exchange::send_once(lease, &mut message, self.first_byte_time, bond).await {
+                Sent::Answered(response) => return Ok(response),
+                Sent::Silent(_) if was_pooled && message.may_repeat() => {}
+                Sent::Silent(error) | Sent::Failed(error) => return Err(error.into()),
             }
             is_fresh = true;
         }
     }
 
-    /// A connection for one request: pooled unless `is_fresh`, otherwise new.
-    async fn lease(&self, permit: &Permit, to: Destination, is_fresh: bool) -> Result<Lease, Error> {
+    /// A connection for one request: pooled unless `is_fresh`, otherwise new. One that is not to be tried in vain, `is_sure`, goes on
+    /// no connection that its peer is known to have closed.
+    async fn lease(&self, permit: &Permit, to: Destination, is_fresh: bool, is_sure: bool) -> Result<Lease, Error> {
         match to {
             Destination::Forward => {
                 let origin = self.forward_origins.origin(permit.target(), Clock::instant());
-                if !is_fresh && let Some(lease) = origin.take_idle().await {
+                if !is_fresh && let Some(lease) = origin.take_idle(is_sure) {
                     return Ok(lease);
                 }
                 // Boxed: who finds an idle connection does not carry the state of connecting about.
@@ -220,20 +227,20 @@ impl Upstreams {
             }
             Destination::Upstream(index) => {
                 let group = self.groups.get(index).ok_or(Error::Internal("a route names an upstream that does not exist"))?;
-                self.lease_from(group, is_fresh).await
+                self.lease_from(group, is_fresh, is_sure).await
             }
         }
     }
 
     /// A connection to a server of a group; a server that cannot be connected to is marked and the
     /// next one tried, as nothing was sent to it.
-    async fn lease_from(&self, group: &Group, is_fresh: bool) -> Result<Lease, Error> {
+    async fn lease_from(&self, group: &Group, is_fresh: bool, is_sure: bool) -> Result<Lease, Error> {
         let mut tried = Vec::new();
         let mut last = Error::Upstream(UpstreamError::Refused);
         let start = group.balance.start();
         while let Some(index) = group.balance.select(start, &tried, Clock::instant()) {
             let Some(origin) = group.balance.origin(index) else { break };
-            if !is_fresh && let Some(lease) = origin.take_idle().await {
+            if !is_fresh && let Some(lease) = origin.take_idle(is_sure) {
                 return Ok(lease);
             }
             match Box::pin(self.connector.connect(origin, Guard::Own, &group.trust)).await {
@@ -253,9 +260,6 @@ impl Upstreams {
         Err(last)
     }
 }
-
-/// A request in the shape that goes on a connection.
-type Wired = Request<Content>;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 
 use crate::target::{Host, Scheme, Target};
 
-use super::pool::{Lease, Link, Origin};
+use super::h1::link::{Link, Look};
+use super::pool::{Lease, Origin};
 
 /// Most pinned connections of one client connection; of more the oldest is closed.
 const MOST_PINS: usize = 8;
@@ -28,7 +29,7 @@ type Name = (Scheme, Host, u16);
 struct Pinned {
     name: Name,
     origin: Arc<Origin>,
-    link: Link,
+    link: Box<Link>,
 }
 
 impl Pins {
@@ -42,7 +43,7 @@ impl Pins {
     /// The open connection that is pinned for this target's origin.
     pub(super) fn take(&self, target: &Target) -> Option<Lease> {
         let mut pinned = self.0.get()?.lock();
-        pinned.retain(|pinned| !pinned.link.sender.is_closed());
+        pinned.retain_mut(|pinned| pinned.link.look(true) == Look::Quiet);
         let at = pinned.iter().position(|pinned| pinned.name == name(target))?;
         let Pinned { origin, link, .. } = pinned.remove(at);
         Some(Lease::again(link, origin))
@@ -54,7 +55,7 @@ impl Pins {
     }
 
     /// Pins a connection whose response was read to its end.
-    pub(super) fn keep(&self, name: Name, (origin, link): (Arc<Origin>, Link)) {
+    pub(super) fn keep(&self, name: Name, (origin, link): (Arc<Origin>, Box<Link>)) {
         let mut pinned = self.0.get_or_init(Mutex::default).lock();
         if pinned.len() >= MOST_PINS {
             pinned.remove(0);

@@ -2,7 +2,8 @@
 //!
 //! A connection comes back only after its response was read to the end, was bounded by its own
 //! framing, and its request content was sent to the end (RFC 9112 sections 6.3, 9.3 and 9.6). Bytes
-//! that come on an idle connection belong to no request; hyper closes it (RFC 9112 section 9.2).
+//! that come on an idle connection belong to no request; it is closed when it is looked at, before a request goes on it or by the
+//! sweep (RFC 9112 section 9.2).
 //!
 //! # Deviations
 //!
@@ -12,16 +13,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::target::{Host, Scheme, Target};
 
-use super::content::Content;
+use super::h1::link::{Link, Look};
 use super::pins::Pins;
-use super::wire::Heard;
 
 /// An idle connection older than this is closed and not used.
 const IDLE_TIME: Duration = Duration::from_secs(60);
@@ -32,39 +30,10 @@ const IDLE_PER_ORIGIN: usize = 256;
 /// Most forward origins whose connections are kept.
 const ORIGINS: usize = 1024;
 
-/// How often connections of forward origins that nobody asks for are looked through.
-const SWEEP_TIME: Duration = Duration::from_secs(10);
-
-/// How long a connection may take from the end of its response to being ready; it is a matter of
-/// its task's next turn.
-const SETTLE_TIME: Duration = Duration::from_millis(10);
-
-/// One connection; dropping it closes it.
-pub(super) struct Link {
-    /// Takes requests.
-    pub(super) sender: SendRequest<Content>,
-    /// Whether the origin spoke since the last request began.
-    pub(super) heard: Heard,
-    task: AbortHandle,
-}
-
-impl Link {
-    /// A connection that `task` drives.
-    pub(super) fn new(sender: SendRequest<Content>, heard: Heard, task: AbortHandle) -> Self {
-        Self { sender, heard, task }
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// A connection in the hands of one request.
 pub(super) struct Lease {
     /// The connection.
-    pub(super) link: Link,
+    pub(super) link: Box<Link>,
     /// Whether it carried a request before.
     pub(super) is_reused: bool,
     origin: Arc<Origin>,
@@ -72,12 +41,12 @@ pub(super) struct Lease {
 
 impl Lease {
     /// A connection that was just made.
-    pub(super) fn fresh(link: Link, origin: Arc<Origin>) -> Self {
+    pub(super) fn fresh(link: Box<Link>, origin: Arc<Origin>) -> Self {
         Self { link, is_reused: false, origin }
     }
 
     /// A connection that carried a request before.
-    pub(super) fn again(link: Link, origin: Arc<Origin>) -> Self {
+    pub(super) fn again(link: Box<Link>, origin: Arc<Origin>) -> Self {
         Self { link, is_reused: true, origin }
     }
 
@@ -101,7 +70,7 @@ pub(super) struct Origin {
 }
 
 struct Idle {
-    link: Link,
+    link: Box<Link>,
     since: Instant,
 }
 
@@ -131,37 +100,29 @@ impl Origin {
         self.port
     }
 
-    /// The connection that was used last and is still open and clean.
-    pub(super) async fn take_idle(self: &Arc<Self>) -> Option<Lease> {
-        while let Some(mut link) = self.pop(Clock::instant()) {
-            let is_ready = link.sender.is_ready()
-                || tokio::time::timeout(SETTLE_TIME, link.sender.ready()).await.is_ok_and(|ready| ready.is_ok());
-            if is_ready {
+    /// The connection that was used last and is still open and clean; `is_sure` asks the socket itself.
+    pub(super) fn take_idle(self: &Arc<Self>, is_sure: bool) -> Option<Lease> {
+        let now = Clock::instant();
+        loop {
+            let mut link = self.pop(now)?;
+            if link.look(is_sure) == Look::Quiet {
                 return Some(Lease::again(link, Arc::clone(self)));
             }
         }
-        None
     }
 
-    /// The newest connection that is not closed; when the newest is too old, all are.
-    fn pop(&self, now: Instant) -> Option<Link> {
+    /// The newest connection; when the newest is too old, all are.
+    fn pop(&self, now: Instant) -> Option<Box<Link>> {
         let mut idle = self.idle.lock();
-        while let Some(newest) = idle.pop() {
-            if is_expired(newest.since, now) {
-                idle.clear();
-                return None;
-            }
-            if !newest.link.sender.is_closed() {
-                return Some(newest.link);
-            }
+        let newest = idle.pop()?;
+        if is_expired(newest.since, now) {
+            idle.clear();
+            return None;
         }
-        None
+        Some(newest.link)
     }
 
-    fn park(&self, link: Link, now: Instant) {
-        if link.sender.is_closed() {
-            return;
-        }
+    fn park(&self, link: Box<Link>, now: Instant) {
         let mut idle = self.idle.lock();
         drop_expired(&mut idle, now);
         if idle.len() < IDLE_PER_ORIGIN {
@@ -169,10 +130,12 @@ impl Origin {
         }
     }
 
-    /// Drops what is too old or closed; whether nothing is left.
-    fn sweep(&self, now: Instant) -> bool {
+    /// Drops what is too old, closed or spoke unasked; whether nothing is left.
+    ///
+    /// Source: RFC 9112 sections 9.2 and 9.5.
+    pub(super) fn sweep(&self, now: Instant) -> bool {
         let mut idle = self.idle.lock();
-        idle.retain(|entry| !is_expired(entry.since, now) && !entry.link.sender.is_closed());
+        idle.retain_mut(|entry| !is_expired(entry.since, now) && entry.link.look(false) == Look::Quiet);
         idle.is_empty()
     }
 
@@ -204,7 +167,6 @@ pub(super) struct Origins {
 #[derive(Default)]
 struct Kept {
     origins: HashMap<(Scheme, Host, u16), Recent>,
-    swept: Option<Instant>,
 }
 
 struct Recent {
@@ -213,10 +175,14 @@ struct Recent {
 }
 
 impl Origins {
+    /// Closes idle connections that nobody can use; an origin without any is forgotten.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.kept.lock().sweep(now);
+    }
+
     /// The origin of this target, remembered from now on.
     pub(super) fn origin(&self, target: &Target, now: Instant) -> Arc<Origin> {
         let mut kept = self.kept.lock();
-        kept.sweep_if_due(now);
         let key = (target.scheme, target.host.clone(), target.port);
         if let Some(recent) = kept.origins.get_mut(&key) {
             recent.used = now;
@@ -232,11 +198,7 @@ impl Origins {
 }
 
 impl Kept {
-    fn sweep_if_due(&mut self, now: Instant) {
-        if self.swept.is_some_and(|last| now.saturating_duration_since(last) < SWEEP_TIME) {
-            return;
-        }
-        self.swept = Some(now);
+    fn sweep(&mut self, now: Instant) {
         self.origins.retain(|_, recent| !recent.origin.sweep(now) || Arc::strong_count(&recent.origin) > 1);
     }
 
@@ -251,47 +213,79 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::upstream::h1::head::Bounds;
+    use crate::upstream::h1::link::Stream;
 
     fn target(port: u16) -> Target {
         Target { scheme: Scheme::Http, host: Host::Name("origin.example".into()), port, path_and_query: "/".into() }
     }
 
-    /// A connection to nowhere that stays open until it is dropped.
-    async fn link() -> (Link, tokio::io::DuplexStream) {
-        let (near, far) = tokio::io::duplex(64);
-        let io = hyper_util::rt::TokioIo::new(near);
-        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-        let task = tokio::spawn(async move { drop(connection.await) });
-        (Link::new(sender, Heard::default(), task.abort_handle()), far)
+    /// A connection that nothing comes on while the other end is held, with a bound to know it by.
+    async fn link(mark: usize) -> (Box<Link>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Link::new(Stream::Plain(near), Bounds { bytes: mark, fields: 1 }), listener.accept().await.unwrap().0)
     }
 
     #[tokio::test]
     async fn last_in_first_out_and_old_ones_are_dropped() {
         let origin = Arc::new(Origin::new(Scheme::Http, Host::Name("origin.example".into()), 80));
-        let (now, mut far, mut marks) = (Clock::instant(), Vec::new(), Vec::new());
+        let (now, mut far) = (Clock::instant(), Vec::new());
         for age in [70, 30, 10] {
-            let (link, end) = link().await;
-            marks.push(link.heard.clone());
-            origin.park(link, now - Duration::from_secs(age));
+            let (link, end) = link(age).await;
+            origin.park(link, now - Duration::from_secs(age as u64));
             far.push(end);
         }
-        let (fresh, _end) = link().await;
+        let (fresh, _end) = link(0).await;
         origin.park(fresh, now);
         assert_eq!(origin.idle_count(), 3, "parking drops the expired one");
         drop(origin.pop(now));
-        assert!(origin.pop(now).unwrap().heard.is_same(&marks[2]), "the newer of the two");
+        assert_eq!(origin.pop(now).unwrap().bounds.bytes, 10, "the newer of the two");
         assert!(origin.pop(now + IDLE_TIME).is_none());
         assert_eq!(origin.idle_count(), 0);
     }
 
     #[tokio::test]
-    async fn a_closed_connection_is_not_handed_out() {
+    async fn a_closed_connection_is_not_handed_out_where_it_has_to_be_sure() {
         let origin = Arc::new(Origin::new(Scheme::Http, Host::Name("origin.example".into()), 80));
-        let (link, far) = link().await;
-        origin.park(link, Clock::instant());
+        for text in ["", "x"] {
+            let (link, mut far) = link(0).await;
+            origin.park(link, Clock::instant());
+            far.write_all(text.as_bytes()).await.unwrap();
+            drop(far);
+            assert!(origin.take_idle(true).is_none(), "{text:?}");
+        }
+    }
+
+    /// Nobody asks for it again, and it is closed all the same.
+    #[tokio::test]
+    async fn the_sweep_closes_what_its_origin_closed_or_spoke_on_and_what_is_old() {
+        let origin = Arc::new(Origin::new(Scheme::Http, Host::Name("origin.example".into()), 80));
+        let now = Clock::instant();
+        let (closed, far) = link(0).await;
         drop(far);
-        assert!(origin.take_idle().await.is_none());
+        let ((spoken, mut speaks), (old, mut left), (kept, _far)) = (link(0).await, link(0).await, link(0).await);
+        speaks.write_all(b"x").await.unwrap();
+        origin.park(old, now);
+        for link in [closed, spoken, kept] {
+            origin.park(link, now + Duration::from_secs(1));
+        }
+        // What happened there comes with a turn of the runtime.
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while origin.idle_count() > 2 {
+                tokio::task::yield_now().await;
+                assert!(!origin.sweep(now));
+            }
+        })
+        .await
+        .expect("the closed one and the one that spoke are gone");
+        origin.sweep(now + IDLE_TIME);
+        assert_eq!((origin.idle_count(), left.read(&mut [0]).await.unwrap()), (1, 0), "the old one is closed");
+        assert!(origin.sweep(now + 2 * IDLE_TIME));
     }
 
     #[tokio::test]
@@ -299,7 +293,7 @@ mod tests {
         let origin = Origin::new(Scheme::Http, Host::Name("origin.example".into()), 80);
         let mut ends = Vec::new();
         for _ in 0..IDLE_PER_ORIGIN + 3 {
-            let (link, end) = link().await;
+            let (link, end) = link(0).await;
             ends.push(end);
             origin.park(link, Clock::instant());
         }
@@ -319,7 +313,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&held[1], &origins.origin(&target(2), later)), "not used for longest: gone");
         drop(held);
         drop(new);
-        let _one = origins.origin(&target(3000), later + SWEEP_TIME);
-        assert_eq!(origins.kept.lock().origins.len(), 1, "origins without connections are forgotten");
+        origins.sweep(later);
+        assert_eq!(origins.kept.lock().origins.len(), 0, "origins without connections are forgotten");
     }
 }

@@ -1,4 +1,6 @@
 //! Requests on real sockets against origins that follow a script byte by byte.
+mod differential;
+mod early;
 mod failures;
 mod framing;
 mod origin;

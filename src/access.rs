@@ -13,8 +13,9 @@ mod guard;
 mod spelling;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
-use http::Method;
+use http::{HeaderValue, Method};
 
 use crate::access::guard::Guard;
 use crate::access::spelling::spellings;
@@ -22,7 +23,7 @@ use crate::auth::Principal;
 use crate::config::settings::{AccessRule, Mode, PathPattern, Settings};
 use crate::error::Denied;
 use crate::index::{Asked, Index, Named};
-use crate::target::{Host, Target};
+use crate::target::{Host, Target, TargetError};
 
 /// The name under which a request is refused that no rule matches.
 const NO_MATCH: &str = "no-match";
@@ -35,6 +36,8 @@ const NO_MATCH: &str = "no-match";
 pub struct Permit {
     principal: Principal,
     target: Target,
+    /// The target's authority as a field value, once it was asked for.
+    authority: OnceLock<HeaderValue>,
 }
 
 impl Permit {
@@ -48,6 +51,19 @@ impl Permit {
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Host and port of the target as `Host` says them.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::InvalidHost`] for what the target's parser does not let through.
+    pub fn authority(&self) -> Result<&HeaderValue, TargetError> {
+        if let Some(known) = self.authority.get() {
+            return Ok(known);
+        }
+        let authority = self.target.authority_value()?;
+        Ok(self.authority.get_or_init(|| authority))
     }
 }
 
@@ -108,7 +124,7 @@ impl Access {
             }
         }
         self.check_rules(&question)?;
-        Ok(Permit { principal: question.principal, target: question.target })
+        Ok(Permit { principal: question.principal, target: question.target, authority: OnceLock::new() })
     }
 
     /// May this address be connected to for a forward target? Own addresses never.

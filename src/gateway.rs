@@ -122,7 +122,9 @@ impl Gateway {
             Ok(response) => response,
             Err(error) => exchange.error(&error),
         };
-        exchange.settle_content(&mut response).await;
+        if exchange.content.is_some() {
+            Box::pin(exchange.settle_content(&mut response)).await;
+        }
         exchange.finish(response)
     }
 
@@ -172,7 +174,7 @@ impl Gateway {
     async fn serve(&self, exchange: &mut Exchange, step: Step) -> Result<Response<Body>, Error> {
         let step = match step {
             Step::Verify(credentials, target) => {
-                let result = self.verify(exchange, credentials).await;
+                let result = Box::pin(self.verify(exchange, credentials)).await;
                 self.admit(exchange, result, target)?
             }
             step => step,
@@ -180,7 +182,7 @@ impl Gateway {
         match step {
             Step::Answer(response) => Ok(response),
             Step::Verify(..) => Err(Error::Internal("a password is verified once")),
-            Step::Tunnel(permit) => self.tunnel(exchange, &permit).await,
+            Step::Tunnel(permit) => Box::pin(self.tunnel(exchange, &permit)).await,
             Step::Board(permit, way, decision) => {
                 let answer = self.board_or_ask(exchange, &permit, &way, decision).await;
                 self.cast_shadow(exchange, &permit, &way);
@@ -209,7 +211,7 @@ impl Gateway {
                 Ok(self.serve_stored(exchange, (permit, way), &chosen))
             }
             Decision::Validate(chosen, why) => self.validate(exchange, permit, way, (chosen, why)).await,
-            Decision::Offer(offered) => self.select_by_tag(exchange, permit, way, offered).await,
+            Decision::Offer(offered) => Box::pin(self.select_by_tag(exchange, permit, way, offered)).await,
             Decision::Forward(reason) => self.forward(exchange, permit, way, reason).await,
             Decision::Refuse => {
                 exchange.note_cache(CacheResult::Miss, "only-if-cached");

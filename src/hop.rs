@@ -169,10 +169,13 @@ pub fn is_connection_scheme(value: &HeaderValue) -> bool {
 /// Source: RFC 9110 section 7.6.2.
 #[must_use]
 pub fn forwards_left(method: &Method, fields: &HeaderMap) -> Option<u32> {
+    if *method != Method::OPTIONS {
+        return None;
+    }
     let mut lines = fields.get_all(header::MAX_FORWARDS).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     let text = line.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    (method == Method::OPTIONS).then(|| text.parse().unwrap_or(u32::MAX))
+    Some(text.parse().unwrap_or(u32::MAX))
 }
 
 /// Counts this hop; for requests of which [`forwards_left`] is not zero.

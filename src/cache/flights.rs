@@ -21,6 +21,7 @@ use super::key::{CacheKey, StoredKey};
 use super::lookup::{Asked, Chosen};
 use super::rules::partition::Partition;
 use super::rules::{reuse, vary};
+use super::store::memory::AlreadyHashed;
 use super::store::transfer::TransferReader;
 use super::store::{FilledBy, Transfer};
 use crate::keyed::Keyed;
@@ -34,9 +35,12 @@ const PLACES: usize = 4096;
 
 /// All flights of one process.
 pub struct Flights {
-    aloft: Mutex<HashMap<u128, Arc<Flight>>>,
+    aloft: Mutex<HashMap<u128, Arc<Flight>, AlreadyHashed>>,
     unshared: Box<[Mutex<Option<Unshared>>]>,
 }
+
+/// Flights at one time that the table has room for from the start; a small one is put in order again and again.
+const USUAL_FLIGHTS: usize = 1024;
 
 /// A group that is not waited for, and since when.
 type Unshared = (u128, SystemTime);
@@ -136,13 +140,16 @@ pub struct Lead {
     flights: Arc<Flights>,
     group: Group,
     flight: Arc<Flight>,
+    /// Who comes now finds the flight.
+    is_aloft: bool,
 }
 
 impl Flights {
     /// No flights yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { aloft: Mutex::default(), unshared: (0..PLACES).map(|_| Mutex::default()).collect() })
+        let aloft = Mutex::new(HashMap::with_capacity_and_hasher(USUAL_FLIGHTS, AlreadyHashed));
+        Arc::new(Self { aloft, unshared: (0..PLACES).map(|_| Mutex::default()).collect() })
     }
 
     /// Joins the flight of this group, or leads one if this request may lead.
@@ -166,7 +173,7 @@ impl Flights {
             waiting: Notify::new(),
         });
         aloft.insert(group.hash, Arc::clone(&flight));
-        Role::Leader(Lead { flights: Arc::clone(self), group, flight })
+        Role::Leader(Lead { flights: Arc::clone(self), group, flight, is_aloft: true })
     }
 
     /// How many flights there are.
@@ -294,15 +301,17 @@ impl Lead {
         self.flight.set(State::Arriving(Arc::new(arriving)));
     }
 
-    /// The stored response was confirmed to this request.
-    pub fn confirmed(self, confirmation: Confirmation) {
-        self.say(State::Confirmed(Arc::new(confirmation)));
+    /// The stored response was confirmed to this request; `confirmation` is made if somebody waits for it.
+    pub fn confirmed(self, confirmation: impl FnOnce() -> Confirmation) {
+        self.say(|| State::Confirmed(Arc::new(confirmation())));
     }
 
     /// The response is in the store; who knows it as arriving already reads it from there.
-    pub fn stored(self) {
+    pub fn stored(mut self) {
         self.land();
-        self.flight.end_waiting(State::Stored);
+        if self.is_followed() {
+            self.flight.end_waiting(State::Stored);
+        }
     }
 
     /// There is nothing to share; `tells_of_the_key` since now, if it is so for every request of this kind.
@@ -310,16 +319,24 @@ impl Lead {
         if let Some(now) = tells_of_the_key {
             self.flights.note_unshared(self.group, now);
         }
-        self.say(State::Released);
+        self.say(|| State::Released);
     }
 
     /// Who comes from now on does not find the flight; who waits hears this.
-    fn say(&self, state: State) {
+    fn say(mut self, state: impl FnOnce() -> State) {
         self.land();
-        self.flight.set(state);
+        if self.is_followed() {
+            self.flight.set(state());
+        }
     }
 
-    fn land(&self) {
+    /// Whether anybody waits; once it has landed nobody joins.
+    fn is_followed(&self) -> bool {
+        Arc::strong_count(&self.flight) > 1
+    }
+
+    fn land(&mut self) {
+        self.is_aloft = false;
         let mut aloft = self.flights.aloft.lock();
         if aloft.get(&self.group.hash).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
             aloft.remove(&self.group.hash);
@@ -329,8 +346,10 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.land();
-        self.flight.end_waiting(State::Abandoned);
+        if self.is_aloft {
+            self.land();
+            self.flight.end_waiting(State::Abandoned);
+        }
     }
 }
 

@@ -87,7 +87,9 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     pub(super) async fn board(&self, exchange: &mut Exchange, key: &CacheKey<'_>, way: &Way, mut decision: Decision) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
-        let mut patience = Patience::new(self.settings.cache.collapse_wait, Clock::instant());
+        // Who leads at once waits for nobody.
+        let mut patience = None;
+        let new = || Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
@@ -100,14 +102,20 @@ impl Gateway {
                     }
                     lead.stored();
                     match goes_to {
-                        Some(other) if patience.waits_again(FollowerOutcome::Regrouped, Clock::instant()) => group = other,
+                        Some(other)
+                            if patience.get_or_insert_with(new).waits_again(FollowerOutcome::Regrouped, Clock::instant()) =>
+                        {
+                            group = other;
+                        }
                         _ => return Boarded::Goes(decision),
                     }
                     continue;
                 }
                 Role::Follower(flight) => flight,
             };
-            let next = self.wait(exchange, (key, group), way, &decision, (&flight, patience.deadline)).await;
+            let patience = patience.get_or_insert_with(new);
+            // Boxed: who waits for nobody does not carry the state of waiting about.
+            let next = Box::pin(self.wait(exchange, (key, group), way, &decision, (&flight, patience.deadline))).await;
             let outcome = match next {
                 Next::Answer(response) => {
                     self.observer.metrics().follower(FollowerOutcome::Shared);

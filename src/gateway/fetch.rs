@@ -48,7 +48,7 @@ impl Gateway {
     pub(super) fn onward_fields(&self, exchange: &Exchange, permit: &Permit) -> HeaderMap {
         let via = self.pseudonym.via(exchange.version);
         let (client, target) = (exchange.connection.peer.ip(), permit.target());
-        let authority = target.authority_value().unwrap_or_else(|_| HeaderValue::from_static(""));
+        let authority = permit.authority().cloned().unwrap_or_else(|_| HeaderValue::from_static(""));
         let report = HopReport { client: &exchange.connection.address, scheme: target.scheme.as_str(), authority: &authority };
         let onward = Onward {
             via: &via,
@@ -84,8 +84,7 @@ impl Gateway {
         let interim = listens.then(|| exchange.connection.interim.relay(exchange.version)).flatten();
         let pins = Some(exchange.connection.pins.clone());
         let outbound = Outbound { method: exchange.method.clone(), fields, body, interim, pins };
-        let result = self.upstreams.send(permit, way.destination, outbound).await;
-        let waited = Clock::instant().saturating_duration_since(started);
+        let (result, waited) = self.upstreams.send_at(permit, way.destination, outbound, started).await;
         exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);
         if let Some(span) = &mut exchange.record.span {
             span.fetched(started, waited, result.as_ref().ok().map(Response::status));

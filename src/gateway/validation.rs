@@ -46,7 +46,7 @@ impl Gateway {
             return if selects(arrived.response.headers(), &chosen.head) {
                 Ok(self.not_modified(exchange, permit, way, chosen, &arrived))
             } else {
-                let arrived = self.ask_anew(exchange, permit, way).await?;
+                let arrived = Box::pin(self.ask_anew(exchange, permit, way)).await?;
                 self.answer(exchange, permit, way, arrived, reason)
             };
         }
@@ -183,8 +183,10 @@ impl Settled {
     /// Source: RFC 9111 section 4.3.4.
     fn tell(&self, lead: Lead, chosen: &Chosen, is_aged: bool, response_time: SystemTime) {
         if self.is_freshened {
-            let chosen = Chosen { stored: Arc::clone(&chosen.stored), head: Arc::clone(&self.head), stale: None };
-            lead.confirmed(Confirmation { chosen, detail: self.detail, is_aged, response_time });
+            lead.confirmed(|| {
+                let chosen = Chosen { stored: Arc::clone(&chosen.stored), head: Arc::clone(&self.head), stale: None };
+                Confirmation { chosen, detail: self.detail, is_aged, response_time }
+            });
         } else {
             lead.release(None);
         }

@@ -11,11 +11,13 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::access::Permit;
 use crate::body::Body;
+use crate::clock::Clock;
 use crate::error::{Error, UpstreamError};
 use crate::hop::is_connection_scheme;
 use crate::interim::Relay;
@@ -35,7 +37,7 @@ use super::pool::Lease;
 pub(super) struct Message<'t> {
     method: Method,
     target: &'t Target,
-    host: HeaderValue,
+    host: &'t HeaderValue,
     /// What is written besides `Host` and the framing.
     fields: HeaderMap,
     content: Option<Body>,
@@ -62,7 +64,7 @@ pub(super) enum Sent {
 }
 
 impl<'t> Message<'t> {
-    /// Prepares a request to `target`.
+    /// Prepares a request to the permit's target.
     ///
     /// # Errors
     ///
@@ -70,11 +72,12 @@ impl<'t> Message<'t> {
     ///
     /// Source: RFC 9112 section 3.2.1 (origin-form), section 3.2.4 (asterisk-form), section 3.2.2
     /// (`Host` regenerated).
-    pub(super) fn new(target: &'t Target, outbound: Outbound) -> Result<Self, Error> {
+    pub(super) fn new(permit: &'t Permit, outbound: Outbound) -> Result<Self, Error> {
+        let target = permit.target();
         if !is_one_word(&target.path_and_query) {
             return Err(Error::Internal("a request target that was accepted cannot be written"));
         }
-        let host = target.authority_value().map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
+        let host = permit.authority().map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
         let framing = framing(&outbound.body);
         let Outbound { method, fields, body, interim, .. } = outbound;
         Ok(Self { method, target, host, fields, content: Some(body), interim, framing })
@@ -136,9 +139,14 @@ fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// Sends one request on a connection of its own and waits for the response head.
 ///
-/// The head must come within `limit` after the request; while content is being sent, within `limit`
+/// The head must come within `limit` after the request, which begins `now`; while content is being sent, within `limit`
 /// after the last piece of it. A connection that `bond` binds, or that the origin's challenge binds, never comes to the pool.
-pub(super) async fn send_once(mut lease: Lease, message: &mut Message<'_>, limit: Duration, bond: Bond<'_>) -> Sent {
+pub(super) async fn send_once(
+    mut lease: Lease,
+    message: &mut Message<'_>,
+    (now, limit): (Instant, Duration),
+    bond: Bond<'_>,
+) -> Sent {
     let link = &mut *lease.link;
     if !lease.is_reused {
         match link.look(false) {
@@ -148,7 +156,7 @@ pub(super) async fn send_once(mut lease: Lease, message: &mut Message<'_>, limit
             Look::Closed => return Sent::Silent(UpstreamError::Closed),
         }
     }
-    message.write_head(link.begin(limit));
+    message.write_head(link.begin(now, limit));
     let upload = Upload::new(message.content.take().unwrap_or(Body::Empty), message.framing);
     let interim = message.interim.as_ref();
     let mut asking = Asking { link, upload, seeker: Seeker::default(), interim, limit, pieces: 0 };
@@ -227,7 +235,7 @@ impl Asking<'_> {
                 return Poll::Ready(Sent::Failed(error));
             }
             self.pieces = pieces;
-            self.link.set_time(self.limit);
+            self.link.set_time(Clock::instant(), self.limit);
         }
         Poll::Pending
     }

@@ -162,15 +162,26 @@ impl Upstreams {
     ///
     /// Source: RFC 9110 section 7.7 (target not rewritten); RFC 9112 sections 3.2.1 and 3.2.2.
     pub async fn send(&self, permit: &Permit, to: Destination, request: Outbound) -> Result<Response<UpstreamBody>, Error> {
-        let started = Clock::instant();
-        let answer = self.exchange(permit, to, request).await;
+        self.send_at(permit, to, request, Clock::instant()).await.0
+    }
+
+    /// As [`Upstreams::send`], for a request that begins at `started`; and how long it took.
+    pub async fn send_at(
+        &self,
+        permit: &Permit,
+        to: Destination,
+        request: Outbound,
+        started: Instant,
+    ) -> (Result<Response<UpstreamBody>, Error>, Duration) {
+        let answer = self.exchange(permit, to, request, started).await;
         let upstream = match to {
             Destination::Forward => None,
             Destination::Upstream(index) => Some(index),
         };
         let code = answer.as_ref().ok().map(Response::status);
-        self.metrics.upstream(upstream, code, Clock::instant().duration_since(started));
-        answer
+        let waited = Clock::instant().saturating_duration_since(started);
+        self.metrics.upstream(upstream, code, waited);
+        (answer, waited)
     }
 
     /// Opens the connection of a CONNECT tunnel: resolved once, every address checked, connected to
@@ -190,9 +201,16 @@ impl Upstreams {
     /// first was a pooled one that cannot have acted on it.
     ///
     /// Source: RFC 9110 section 9.2.2; RFC 9112 section 9.3.1.
-    async fn exchange(&self, permit: &Permit, to: Destination, outbound: Outbound) -> Result<Response<UpstreamBody>, Error> {
+    async fn exchange(
+        &self,
+        permit: &Permit,
+        to: Destination,
+        outbound: Outbound,
+        started: Instant,
+    ) -> Result<Response<UpstreamBody>, Error> {
+        let mut now = started;
         let (target, pins) = (permit.target(), outbound.pins.clone());
-        let mut message = Message::new(target, outbound)?;
+        let mut message = Message::new(permit, outbound)?;
         let mut is_fresh = false;
         loop {
             let pinned = pins.as_ref().filter(|_| !is_fresh).and_then(|pins| pins.take(target));
@@ -200,26 +218,33 @@ impl Upstreams {
             let lease = match pinned {
                 Some(lease) => lease,
                 // What was proved on a new connection must not be said on one that others used.
-                None => self.lease(permit, to, is_fresh || is_bound, !message.may_repeat()).await?,
+                None => {
+                    let from = Pick { is_fresh: is_fresh || is_bound, is_sure: !message.may_repeat(), now };
+                    let lease = self.lease(permit, to, from).await?;
+                    // Connecting takes its time.
+                    now = if lease.is_reused { now } else { Clock::instant() };
+                    lease
+                }
             };
             let was_pooled = lease.is_reused;
             let bond = Bond { is_bound, pins: pins.as_ref() };
-            match exchange::send_once(lease, &mut message, self.first_byte_time, bond).await {
+            match exchange::send_once(lease, &mut message, (now, self.first_byte_time), bond).await {
                 Sent::Answered(response) => return Ok(response),
                 Sent::Silent(_) if was_pooled && message.may_repeat() => {}
                 Sent::Silent(error) | Sent::Failed(error) => return Err(error.into()),
             }
-            is_fresh = true;
+            (is_fresh, now) = (true, Clock::instant());
         }
     }
 
-    /// A connection for one request: pooled unless `is_fresh`, otherwise new. One that is not to be tried in vain, `is_sure`, goes on
-    /// no connection that its peer is known to have closed.
-    async fn lease(&self, permit: &Permit, to: Destination, is_fresh: bool, is_sure: bool) -> Result<Lease, Error> {
+    /// A connection for one request.
+    async fn lease(&self, permit: &Permit, to: Destination, pick: Pick) -> Result<Lease, Error> {
         match to {
             Destination::Forward => {
-                let origin = self.forward_origins.origin(permit.target(), Clock::instant());
-                if !is_fresh && let Some(lease) = origin.take_idle(is_sure) {
+                let origin = self.forward_origins.origin(permit.target(), pick.now);
+                if !pick.is_fresh
+                    && let Some(lease) = origin.take_idle(pick.is_sure, pick.now)
+                {
                     return Ok(lease);
                 }
                 // Boxed: who finds an idle connection does not carry the state of connecting about.
@@ -227,20 +252,22 @@ impl Upstreams {
             }
             Destination::Upstream(index) => {
                 let group = self.groups.get(index).ok_or(Error::Internal("a route names an upstream that does not exist"))?;
-                self.lease_from(group, is_fresh, is_sure).await
+                self.lease_from(group, pick).await
             }
         }
     }
 
     /// A connection to a server of a group; a server that cannot be connected to is marked and the
     /// next one tried, as nothing was sent to it.
-    async fn lease_from(&self, group: &Group, is_fresh: bool, is_sure: bool) -> Result<Lease, Error> {
+    async fn lease_from(&self, group: &Group, pick: Pick) -> Result<Lease, Error> {
         let mut tried = Vec::new();
         let mut last = Error::Upstream(UpstreamError::Refused);
-        let start = group.balance.start();
-        while let Some(index) = group.balance.select(start, &tried, Clock::instant()) {
+        let (start, mut now) = (group.balance.start(), pick.now);
+        while let Some(index) = group.balance.select(start, &tried, now) {
             let Some(origin) = group.balance.origin(index) else { break };
-            if !is_fresh && let Some(lease) = origin.take_idle(is_sure) {
+            if !pick.is_fresh
+                && let Some(lease) = origin.take_idle(pick.is_sure, pick.now)
+            {
                 return Ok(lease);
             }
             match Box::pin(self.connector.connect(origin, Guard::Own, &group.trust)).await {
@@ -250,7 +277,8 @@ impl Upstreams {
                 }
                 Err(Error::Upstream(error)) => {
                     tracing::warn!(host = %origin.host(), port = origin.port(), %error, "cannot connect to an upstream server");
-                    group.balance.mark(index, Clock::instant());
+                    now = Clock::instant();
+                    group.balance.mark(index, now);
                     last = Error::Upstream(error);
                 }
                 Err(error) => return Err(error),
@@ -259,6 +287,16 @@ impl Upstreams {
         }
         Err(last)
     }
+}
+
+/// Which connection a request may have.
+#[derive(Clone, Copy)]
+struct Pick {
+    /// A new one, not a pooled one.
+    is_fresh: bool,
+    /// None that its peer is known to have closed: the request is not to be tried in vain.
+    is_sure: bool,
+    now: Instant,
 }
 
 #[cfg(test)]

@@ -101,8 +101,7 @@ impl Origin {
     }
 
     /// The connection that was used last and is still open and clean; `is_sure` asks the socket itself.
-    pub(super) fn take_idle(self: &Arc<Self>, is_sure: bool) -> Option<Lease> {
-        let now = Clock::instant();
+    pub(super) fn take_idle(self: &Arc<Self>, is_sure: bool, now: Instant) -> Option<Lease> {
         loop {
             let mut link = self.pop(now)?;
             if link.look(is_sure) == Look::Quiet {
@@ -257,7 +256,7 @@ mod tests {
             origin.park(link, Clock::instant());
             far.write_all(text.as_bytes()).await.unwrap();
             drop(far);
-            assert!(origin.take_idle(true).is_none(), "{text:?}");
+            assert!(origin.take_idle(true, Clock::instant()).is_none(), "{text:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::partition::{Identity, Sight};
 use crate::cache::rules::query::Named;
 use crate::cache::rules::reuse::Asker;
-use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, key as cache_key, permit, policy};
+use crate::cache::tests::{ALICE, Given, anonymous, at, cache_control, entry, key as cache_key, permit, policy, stored_for};
 use crate::config::settings::{Policy, PolicyAuthorization};
 use crate::policy::Candidates;
 
@@ -222,4 +222,17 @@ fn d4_what_arrives_for_another_target_answers_no_credentials() {
         let asked = Asked { method: &http::Method::GET, fields: &fields, has_content: false, sight, asker };
         assert_eq!(arriving.worth(&asked, &keyed, &policy(Policy::default())), expected, "{filled:?} {named:?}");
     }
+}
+
+#[test]
+fn n063_a_confirmation_is_made_for_who_waits() {
+    let field = Field::new();
+    field.lead("/x").confirmed(|| panic!("nobody waits"));
+    assert_eq!((field.flights.count(), word(&field.join("/x", true, true, 0))), (0, "leads"));
+    let lead = field.lead("/x");
+    let flight = field.follow("/x");
+    let stored = stored_for(anonymous("s-maxage=0"), &field.keyed, &[]);
+    let chosen = Chosen { head: stored.head(), stored, stale: None };
+    lead.confirmed(|| Confirmation { chosen, detail: "validated", is_aged: false, response_time: at(0) });
+    assert!(matches!(outcome(&flight), Some(State::Confirmed(_))));
 }

@@ -148,9 +148,9 @@ impl Memory {
 
 /// Keys are keyed hashes already; hashing them again would only cost time.
 #[derive(Clone, Copy, Default)]
-pub(super) struct AlreadyHashed;
+pub(in crate::cache) struct AlreadyHashed;
 
-pub(super) struct Folded(u64);
+pub(in crate::cache) struct Folded(u64);
 
 impl BuildHasher for AlreadyHashed {
     type Hasher = Folded;

@@ -6,6 +6,7 @@
 //!
 //! none
 
+use std::io::BufRead;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
@@ -93,8 +94,12 @@ fn end_of_head(buffer: &[u8], seen: usize) -> Option<usize> {
     // The last line end may be what comes before the empty line.
     let mut at = seen.saturating_sub(2);
     loop {
-        let rest = buffer.get(at..)?;
-        at += rest.iter().position(|byte| *byte == b'\n')? + 1;
+        // A slice is read without errors; at its end nothing is.
+        let line = buffer.get(at..)?.skip_until(b'\n').ok().filter(|line| *line > 0)?;
+        at += line;
+        if buffer.get(at - 1) != Some(&b'\n') {
+            return None;
+        }
         match buffer.get(at..)? {
             [b'\n', ..] => return Some(at + 1),
             [b'\r', b'\n', ..] => return Some(at + 2),

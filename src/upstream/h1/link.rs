@@ -11,17 +11,16 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tokio_rustls::client::TlsStream;
 
 use super::head::Bounds;
-use crate::clock::Clock;
 
 /// Least and most bytes that are read at one time.
 const READ_BYTES: (usize, usize) = (8 << 10, 128 << 10);
@@ -128,9 +127,9 @@ impl Link {
     }
 
     /// Begins a request; its head goes into the buffer that is given back.
-    pub(in crate::upstream) fn begin(&mut self, limit: Duration) -> &mut Vec<u8> {
+    pub(in crate::upstream) fn begin(&mut self, now: Instant, limit: Duration) -> &mut Vec<u8> {
         self.is_heard = false;
-        self.set_time(limit);
+        self.set_time(now, limit);
         self.output.clear();
         if self.output.capacity() > KEPT_BYTES {
             self.output = Vec::new();
@@ -139,9 +138,9 @@ impl Link {
     }
 
     /// Begins the time that is left for what comes next.
-    pub(in crate::upstream) fn set_time(&mut self, limit: Duration) {
+    pub(in crate::upstream) fn set_time(&mut self, now: Instant, limit: Duration) {
         // Far ahead of any limit that makes sense, and no overflow.
-        let deadline = Instant::from_std(Clock::instant() + limit.min(Duration::from_secs(86400 * 365)));
+        let deadline = (now + limit.min(Duration::from_secs(86400 * 365))).into();
         match &mut self.timer {
             // A timer that runs already is only moved.
             Some(timer) => timer.as_mut().reset(deadline),

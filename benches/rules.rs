@@ -14,6 +14,7 @@ use vouchsafe::auth::{Principal, Scheme as AuthScheme};
 use vouchsafe::cache::entry::{Filler, Head};
 use vouchsafe::cache::key::{CacheKey, KeyPath};
 use vouchsafe::cache::lookup::{self, Chosen, Decision};
+use vouchsafe::cache::ready::Ready;
 use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
 use vouchsafe::cache::rules::partition::Sight;
@@ -177,7 +178,8 @@ fn reply_from_the_store(bencher: Bencher<'_, '_>) {
     let (chosen, via) = (world.chosen(), Pseudonym::new(1).via(Version::HTTP_11));
     let (method, fields, now, keyed) = (&Method::GET, &world.request, world.now, &world.keyed);
     let status = CacheStatus { ttl: Some(300), detail: Some("permit-public"), ..CacheStatus::default() };
-    let asked = reply::Asked { method, fields, now, via: &via, keyed, id: 1 };
+    let ready = Ready::default();
+    let asked = reply::Asked { method, fields, now, via: &via, ready: &ready, keyed, id: 1 };
     bencher.bench_local(|| reply::stored(black_box(&chosen), Shown::Reused, &asked, status));
 }
 

@@ -44,14 +44,31 @@ const PROTECTED: [HeaderName; 15] = [
     header::CONTENT_ENCODING,
 ];
 
+/// Fields by their lines, whatever they are kept in.
+pub trait Lines {
+    /// The lines of this name, in the order received.
+    fn lines<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]>;
+
+    /// Whether there is one.
+    fn has(&self, name: &HeaderName) -> bool {
+        self.lines(name).next().is_some()
+    }
+}
+
+impl Lines for HeaderMap {
+    fn lines<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+}
+
 /// The members of a comma-separated list, quoted strings kept whole, white space around them removed,
 /// empty members left out, over all lines of the field.
 ///
 /// ABNF: `#element => [ element ] *( OWS "," OWS [ element ] )`.
 ///
 /// Source: RFC 9110 sections 5.3 and 5.6.1.2.
-pub fn list_members<'a>(fields: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    fields.get_all(name).iter().flat_map(|line| split_list(line.as_bytes()))
+pub fn list_members<'a>(fields: &'a impl Lines, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    fields.lines(name).flat_map(split_list)
 }
 
 /// The members of one field line; a quoted string that never ends swallows the rest of the line.
@@ -329,10 +346,10 @@ fn canonical_case(text: &str) -> String {
 
 /// The single date in a field; several lines or an invalid date give none.
 #[must_use]
-pub fn date_field(fields: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<SystemTime> {
-    let mut lines = fields.get_all(name).iter();
+pub fn date_field(fields: &impl Lines, name: &HeaderName, now: SystemTime) -> Option<SystemTime> {
+    let mut lines = fields.lines(name);
     let line = lines.next()?;
-    if lines.next().is_some() { None } else { parse_http_date(line.as_bytes(), now) }
+    if lines.next().is_some() { None } else { parse_http_date(line, now) }
 }
 
 /// A date as it is written: IMF-fixdate.

@@ -8,7 +8,6 @@
 //! - An error that happened behind the cache carries `Cache-Status` too, so that its reader sees why
 //!   the origin was asked; RFC 9211 section 2 advises against it.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -18,7 +17,7 @@ use crate::body::Body;
 use crate::cache::ForwardReason;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
-use crate::cache::ready::Moment;
+use crate::cache::ready::{Moment, Ready};
 use crate::cache::rules::precondition::{is_not_modified, not_modified_fields};
 use crate::cache::store::transfer::TransferReader;
 use crate::fields::{http_date, list_members};
@@ -123,6 +122,8 @@ pub struct Asked<'a> {
     pub now: SystemTime,
     /// Our `Via` member.
     pub via: &'a HeaderValue,
+    /// Fields of answers that are asked for often.
+    pub ready: &'a Ready,
     /// Makes a boundary between parts that nobody who wrote the content could know.
     pub keyed: &'a Keyed,
     /// Number of the exchange: no two answers have the same boundary.
@@ -149,19 +150,19 @@ pub enum Shown {
 pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
     let head = &*chosen.head;
     let moment = (shown == Shown::Reused).then(|| plain_moment(chosen, asked, status)).flatten();
-    if let Some(fields) = moment.as_ref().and_then(|moment| head.ready.fields(moment)) {
+    if let Some(fields) = moment.as_ref().and_then(|moment| asked.ready.fields(&chosen.head, moment)) {
         return representation::whole(chosen, fields);
     }
-    let fields = if shown == Shown::Reused { head.reusable_fields() } else { Cow::Borrowed(&head.fields) };
+    let fields = if shown == Shown::Reused { head.reusable_fields() } else { head.shown_fields() };
     let mut response = if is_not_modified(asked.method, asked.fields, head) {
         not_modified(&fields)
     } else {
-        representation::representation(chosen, fields.into_owned(), asked)
+        representation::representation(chosen, fields, asked)
     };
     let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
     dress(&mut response, head, is_aged, asked, status);
     if let Some(moment) = moment {
-        head.ready.keep(moment, response.headers());
+        asked.ready.keep(&chosen.head, moment, response.headers());
     }
     response
 }
@@ -190,7 +191,7 @@ pub fn arriving(head: &Head, content: (TransferReader, Option<u64>), asked: &Ask
     let mut response = if is_not_modified(asked.method, asked.fields, head) {
         not_modified(&fields)
     } else {
-        representation::arriving(head, content, fields.into_owned(), asked)
+        representation::arriving(head, content, fields, asked)
     };
     dress(&mut response, head, true, asked, status);
     response

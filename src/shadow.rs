@@ -334,7 +334,7 @@ impl Shadow {
 
 /// The fields of a stored response as the origin would send them now.
 fn as_of(head: &Head, now: SystemTime) -> HeaderMap {
-    let mut fields = head.fields.clone();
+    let mut fields = head.fields.to_map(1);
     fields.insert(header::DATE, http_date(now));
     fields
 }
@@ -370,11 +370,11 @@ fn is_confirmed(held: &Head, evidence: &Evidence<'_>) -> bool {
         return false;
     }
     match (held.etag(), evidence.received.get(header::ETAG)) {
-        (Some(one), Some(other)) => weak_match(one.as_bytes(), other.as_bytes()),
+        (Some(one), Some(other)) => weak_match(one, other.as_bytes()),
         (Some(_), None) | (None, Some(_)) => false,
         (None, None) => {
             let changed = held.fields.get(header::LAST_MODIFIED);
-            changed.is_some() && changed == evidence.received.get(header::LAST_MODIFIED)
+            changed.is_some() && changed.as_ref() == evidence.received.get(header::LAST_MODIFIED)
         }
     }
 }

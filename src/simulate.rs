@@ -18,10 +18,11 @@ mod report;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use moka::sync::Cache;
 
 use crate::cache::entry::{Filler, Head};
+use crate::cache::fields::Fields;
 use crate::cache::rules::authorization::RequestCredentials;
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::query::Named;
@@ -180,9 +181,8 @@ impl Simulation {
             return;
         }
         // Decisions look at no other any more, and there are many entries.
-        let media_type = head.fields.remove(header::CONTENT_TYPE).filter(|_| candidates != Candidates::NONE);
-        head.fields = HeaderMap::new();
-        head.fields.extend(media_type.map(|media_type| (header::CONTENT_TYPE, media_type)));
+        let media_type = fields.get(header::CONTENT_TYPE).filter(|_| candidates != Candidates::NONE);
+        head.fields = Fields::new(media_type.map(|media_type| (&header::CONTENT_TYPE, media_type)).into_iter());
         let etag = line.etag.as_deref().map(Box::from);
         let epoch = self.epochs.get(&url).unwrap_or_default();
         self.entries.insert(key, Stored { head: Arc::from(head), etag, bytes: line.bytes, epoch });

@@ -72,8 +72,9 @@ pub fn by_not_modified(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<
     if let Some(head) = said_again(stored, &filler, answer, policy) {
         return Confirmed { verdict: Ok(head), credentialed };
     }
-    let received = merge(&stored.fields, answer.received);
-    let kept = (!answer.is_kept_whole()).then(|| merge(&stored.fields, answer.kept));
+    let known = stored.fields.to_map(0);
+    let received = merge(&known, answer.received);
+    let kept = (!answer.is_kept_whole()).then(|| merge(&known, answer.kept));
     let merged = AnswerFields { received: &received, kept: kept.as_ref().unwrap_or(&received) };
     Confirmed { verdict: judge(stored, &filler, merged, policy), credentialed }
 }
@@ -84,9 +85,8 @@ pub fn by_not_modified(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<
 #[must_use]
 pub fn for_one(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>) -> Head {
     let filler = filler_of_both(filler, stored);
-    let received = merge(&stored.fields, answer.received);
-    let kept = merge(&stored.fields, answer.kept);
-    Head::for_one(stored, &filler, &received, kept)
+    let known = stored.fields.to_map(0);
+    Head::for_one(stored, &filler, &merge(&known, answer.received), &merge(&known, answer.kept))
 }
 
 /// The head with new times, where the 304 says what is stored.

@@ -1,14 +1,13 @@
 //! The head of a stored response: what the rules need to know about it at any later time.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::own::own_values;
-use super::ready::Ready;
+use super::fields::Fields;
 use super::rules::age::{AgeBase, age_base};
 use super::rules::authorization::RequestCredentials;
 use super::rules::directives::{Qualified, RequestDirectives, ResponseDirectives, Seconds};
@@ -19,9 +18,17 @@ use super::rules::storable::{Asked, NotStored, storable, stored_fields};
 use super::rules::targeted::select;
 use super::rules::vary;
 use super::second_key;
+use super::shared::{Shared, is_alone};
 use super::words::{AuthorizationDecision, PermissionReason};
 use crate::config::settings::PolicyAuthorization;
+use crate::fields::Lines;
 use crate::policy::{Candidates, CompiledPolicy};
+
+/// What the rules found in `Cache-Control` and its like.
+static DIRECTIVES: Shared<ResponseDirectives> = Shared::new();
+
+/// Fields that a reply adds to the stored ones.
+const OWN_FIELDS: usize = 4;
 
 /// What the rules need to know about a stored response.
 ///
@@ -31,9 +38,9 @@ pub struct Head {
     /// Status code.
     pub status: StatusCode,
     /// The stored fields, without `Age`.
-    pub fields: HeaderMap,
+    pub fields: Fields,
     /// The directives in force.
-    pub directives: ResponseDirectives,
+    pub directives: Arc<ResponseDirectives>,
     /// Whether the request that filled the entry carried credentials.
     pub credentialed: bool,
     /// For which targets it is there, of those that its key stands for.
@@ -46,10 +53,8 @@ pub struct Head {
     pub age: AgeBase,
     /// Fingerprint of the policy it was stored under.
     pub policy_fingerprint: u64,
-    /// The groups that `Cache-Groups` names (RFC 9875 section 2).
-    pub groups: Box<[Box<str>]>,
-    /// What `Surrogate-Key` names.
-    pub surrogate_keys: Box<[Box<str>]>,
+    /// The names under which it may be withdrawn; most responses have none.
+    pub tags: Option<Box<Tags>>,
     /// Count of group invalidations and withdrawals when the response was asked for, or validated last.
     pub born: u64,
     /// All that was made of the response follows from `fields` and `Cache-Control` among them: judged again with the same
@@ -57,8 +62,22 @@ pub struct Head {
     pub is_plain: bool,
     /// The last withdrawal that it was held against.
     pub looked_at: LookedAt,
-    /// The fields of an answer, ready for those who ask within the same second.
-    pub ready: Ready,
+}
+
+/// The names that a response gives itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tags {
+    /// What `Cache-Groups` names (RFC 9875 section 2).
+    pub groups: Box<[Box<str>]>,
+    /// What `Surrogate-Key` names.
+    pub surrogate_keys: Box<[Box<str>]>,
+}
+
+impl Tags {
+    fn of(received: &HeaderMap) -> Option<Box<Self>> {
+        let (groups, surrogate_keys) = (groups::members(received), groups::surrogate_keys(received));
+        (!groups.is_empty() || !surrogate_keys.is_empty()).then(|| Box::new(Self { groups, surrogate_keys }))
+    }
 }
 
 /// The number of a withdrawal that a head was held against and not found to be covered by; a clone starts anew.
@@ -154,27 +173,24 @@ impl Head {
         if filler.credentials.any && !second_key::agrees(filler, &answered) {
             return Err(NotStored::SecondKey);
         }
-        let mut fields = stored_fields(kept, &selected.directives, &policy.settings, filler.credentials.any);
-        own_values(&mut fields);
+        let fields = stored_fields(kept, &selected.directives, &policy.settings, filler.credentials.any);
         let lifetime = lifetime(&answered, &policy.settings);
         let age = age_base(received, filler.request_time, filler.response_time);
         let is_withheld = selected.directives.private != Qualified::Absent || received.contains_key(header::CONNECTION);
         Ok(Self {
             status,
-            fields,
+            fields: Fields::new(fields),
             credentialed: filler.credentials.any,
             named: filler.named,
             permission,
             lifetime,
             age,
             policy_fingerprint: policy.fingerprint,
-            directives: selected.directives,
-            groups: groups::members(received),
-            surrogate_keys: groups::surrogate_keys(received),
+            directives: DIRECTIVES.of(selected.directives),
+            tags: Tags::of(received),
             born: filler.born,
             is_plain: !selected.is_targeted && !is_withheld,
             looked_at: LookedAt::default(),
-            ready: Ready::default(),
         })
     }
 
@@ -196,9 +212,7 @@ impl Head {
         if policy.fingerprint != self.policy_fingerprint {
             return None;
         }
-        let mut anew = self.clone();
-        // A value as it was received holds all that was read with it.
-        anew.fields.insert(header::DATE, HeaderValue::from_bytes(date.as_bytes()).ok()?);
+        let anew = Self { fields: self.fields.with(&header::DATE, date), ..self.clone() };
         let answered = Answered {
             status: self.status,
             fields: &anew.fields,
@@ -217,23 +231,21 @@ impl Head {
     ///
     /// Source: RFC 9111 section 4.3.3.
     #[must_use]
-    pub fn for_one(stored: &Self, filler: &Filler<'_>, received: &HeaderMap, kept: HeaderMap) -> Self {
+    pub fn for_one(stored: &Self, filler: &Filler<'_>, received: &HeaderMap, kept: &HeaderMap) -> Self {
         Self {
             status: stored.status,
-            fields: kept,
-            directives: select(received, filler.targets).directives,
+            fields: kept.into(),
+            directives: DIRECTIVES.of(select(received, filler.targets).directives),
             credentialed: filler.credentials.any,
             named: filler.named,
             permission: None,
             lifetime: Lifetime { duration: Duration::ZERO, source: super::rules::freshness::LifetimeSource::None },
             age: age_base(received, filler.request_time, filler.response_time),
             policy_fingerprint: stored.policy_fingerprint,
-            groups: Box::default(),
-            surrogate_keys: Box::default(),
+            tags: None,
             born: filler.born,
             is_plain: false,
             looked_at: LookedAt::default(),
-            ready: Ready::default(),
         }
     }
 
@@ -250,8 +262,8 @@ impl Head {
     /// Source: RFC 5861 section 3.
     #[must_use]
     pub fn without_grace(&self) -> Self {
-        let directives = ResponseDirectives { stale_while_revalidate: Some(Seconds::Valid(0)), ..self.directives.clone() };
-        Self { directives, is_plain: false, ..self.clone() }
+        let directives = ResponseDirectives { stale_while_revalidate: Some(Seconds::Valid(0)), ..(*self.directives).clone() };
+        Self { directives: Arc::new(directives), is_plain: false, ..self.clone() }
     }
 
     /// The current age, none when the clock went back (RFC 9111 section 4.2.3).
@@ -289,33 +301,38 @@ impl Head {
     ///
     /// Source: RFC 9111 section 5.2.2.4.
     #[must_use]
-    pub fn reusable_fields(&self) -> Cow<'_, HeaderMap> {
-        let Qualified::Fields(names) = &self.directives.no_cache else { return Cow::Borrowed(&self.fields) };
-        let mut fields = self.fields.clone();
-        for name in names {
-            fields.remove(name);
-        }
-        Cow::Owned(fields)
+    pub fn reusable_fields(&self) -> HeaderMap {
+        self.fields.to_map_without(self.directives.no_cache.fields(), OWN_FIELDS)
+    }
+
+    /// All fields, as a validated response shows them.
+    #[must_use]
+    pub fn shown_fields(&self) -> HeaderMap {
+        self.fields.to_map(OWN_FIELDS)
+    }
+
+    /// The groups that it belongs to.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().flat_map(|tags| &tags.groups).map(|tag| &**tag)
     }
 
     /// The names under which it may be withdrawn.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.groups.iter().chain(&self.surrogate_keys).map(|tag| &**tag)
+        self.tags.iter().flat_map(|tags| tags.groups.iter().chain(&tags.surrogate_keys)).map(|tag| &**tag)
     }
 
     /// The stored entity tag, as received.
     #[must_use]
-    pub fn etag(&self) -> Option<&HeaderValue> {
-        self.fields.get(header::ETAG)
+    pub fn etag(&self) -> Option<&[u8]> {
+        self.fields.lines(&header::ETAG).next()
     }
 
     /// Bytes that the head takes in memory, about.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        let of = |fields: &HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 100).sum::<usize>();
-        let tags: usize = self.tags().map(|tag| tag.len() + 16).sum();
-        // Once more for the fields that are kept ready.
-        2 * of(&self.fields) + tags + size_of::<Self>()
+        let tags: usize = self.tags().map(|tag| tag.len() + 24).sum();
+        let directives = if is_alone(&self.directives) { size_of::<ResponseDirectives>() } else { 0 };
+        self.fields.weight_bytes() + directives + tags + size_of::<Self>()
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod admit;
 pub mod confirm;
 pub mod entry;
+pub mod fields;
 pub mod flights;
 pub mod key;
 pub mod lookup;
@@ -13,6 +14,7 @@ pub mod own;
 pub mod ready;
 pub mod rules;
 pub mod second_key;
+mod shared;
 pub mod store;
 mod words;
 

@@ -1,14 +1,13 @@
 //! Memory of one's own for what is kept: no stored response keeps a read buffer alive.
 //!
-//! A field value or a chunk as it is received is a slice of the buffer that it was read into, usually 8 KiB or more, and holds
+//! A chunk as it is received is a slice of the buffer that it was read into, usually 8 KiB or more, and holds
 //! all of it. What is weighed by its own length has to be as long as that.
 //!
 //! # Deviations
 //!
 //! none
 
-use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 
 /// A chunk from this length on fills most of what it was read into, and is kept as it is.
 const LARGE_BYTES: usize = 16 << 10;
@@ -19,22 +18,21 @@ pub fn own_chunk(chunk: Bytes) -> Bytes {
     if chunk.len() < LARGE_BYTES { Bytes::copy_from_slice(&chunk) } else { chunk }
 }
 
-/// Copies all values into one piece of memory that nothing else is in.
-pub fn own_values(fields: &mut HeaderMap) {
-    let mut memory = BytesMut::with_capacity(fields.values().map(HeaderValue::len).sum());
-    for value in fields.values_mut() {
-        memory.extend_from_slice(value.as_bytes());
-        // What was a value is one again.
-        let Ok(mut own) = HeaderValue::from_maybe_shared(memory.split().freeze()) else { continue };
-        own.set_sensitive(value.is_sensitive());
-        *value = own;
+/// These chunks as they are kept: small ones as one piece.
+#[must_use]
+pub fn joined(chunks: Vec<Bytes>) -> Vec<Bytes> {
+    let length = chunks.iter().map(Bytes::len).sum::<usize>();
+    if chunks.len() < 2 || length >= LARGE_BYTES {
+        return chunks;
     }
+    let mut one = Vec::with_capacity(length);
+    chunks.iter().for_each(|chunk| one.extend_from_slice(chunk));
+    vec![one.into()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::tests::Given;
 
     #[test]
     fn a_small_chunk_lets_go_of_what_it_was_read_into() {
@@ -46,30 +44,18 @@ mod tests {
     }
 
     #[test]
-    fn values_keep_their_order_their_bytes_and_nothing_else() {
-        let buffer = Bytes::from(b"one two \xfc".to_vec());
-        let mut fields = HeaderMap::new();
-        for (name, at) in [("a", 0..3), ("b", 4..7), ("a", 8..9), ("c", 3..3)] {
-            fields.append(name, HeaderValue::from_maybe_shared(buffer.slice(at)).unwrap());
+    fn small_chunks_become_one_and_large_ones_stay() {
+        let chunks = |lengths: &[usize]| lengths.iter().map(|length| Bytes::from(vec![b'x'; *length])).collect::<Vec<_>>();
+        for (given, expected) in [
+            (&[][..], &[][..]),
+            (&[0], &[0]),
+            (&[5], &[5]),
+            (&[5, 0, 7], &[12]),
+            (&[1, LARGE_BYTES - 2], &[LARGE_BYTES - 1]),
+            (&[1, LARGE_BYTES - 1], &[1, LARGE_BYTES - 1]),
+        ] {
+            assert_eq!(joined(chunks(given)), chunks(expected), "{given:?}");
         }
-        fields.get_mut("b").unwrap().set_sensitive(true);
-        let before = fields.clone();
-        own_values(&mut fields);
-        assert_eq!(fields, before);
-        assert!(fields["b"].is_sensitive() && !fields["a"].is_sensitive());
-        drop(before);
-        assert!(buffer.is_unique());
-    }
-
-    /// The head that is stored has none of the values that were received.
-    #[test]
-    fn a_stored_head_keeps_no_value_that_was_received() {
-        let head =
-            Given { response: &[("cache-control", "max-age=60"), ("x-a", "a value")], ..Given::default() }.judge().unwrap();
-        let own: Vec<*const u8> = head.fields.values().map(|value| value.as_bytes().as_ptr()).collect();
-        let end = own.iter().zip(head.fields.values()).map(|(at, value)| at.wrapping_add(value.len()));
-        // One after the other, as they were copied.
-        assert!(own.iter().skip(1).zip(end).all(|(next, end)| *next == end), "{own:?}");
-        assert!(head.reusable_fields().values().zip(own).all(|(value, at)| value.as_bytes().as_ptr() == at));
+        assert_eq!(joined(vec!["ab".into(), "c".into()]), ["abc"]);
     }
 }

@@ -166,8 +166,8 @@ impl Exchange {
 
     /// What an answer from a stored response depends on.
     pub(super) fn reply_asked<'a>(&'a self, via: &'a HeaderValue) -> reply::Asked<'a> {
-        let (keyed, id) = (&self.gateway.keyed, self.record.id);
-        reply::Asked { method: &self.method, fields: &self.fields, now: self.now, via, keyed, id }
+        let (keyed, ready, id) = (&self.gateway.keyed, self.gateway.memory.ready(), self.record.id);
+        reply::Asked { method: &self.method, fields: &self.fields, now: self.now, via, ready, keyed, id }
     }
 
     /// What an answer of our own depends on.

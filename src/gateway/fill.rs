@@ -12,7 +12,7 @@ use http::header::HeaderName;
 use crate::cache::entry::Head;
 use crate::cache::flights::Lead;
 use crate::cache::key::StoredKey;
-use crate::cache::own::own_chunk;
+use crate::cache::own::{joined, own_chunk};
 use crate::cache::rules::partial::StoredPart;
 use crate::cache::rules::partition::Partition;
 use crate::cache::store::{Content, FilledBy, Memory, StoredResponse, Transfer, Turn};
@@ -44,12 +44,12 @@ impl Fill {
     ///
     /// Source: RFC 9111 section 3.3.
     pub(super) fn commit(self, chunks: Vec<Bytes>) {
-        let content = Content::new(chunks);
+        let content = Content::new(joined(chunks));
         if self.part.is_some_and(|part| part.span.length() != content.length()) {
             return;
         }
         let whole = StoredResponse::new(self.head, self.vary_names, self.variant, content).within(self.partition);
-        let whole = whole.filled_by([self.filled_by]);
+        let whole = whole.filled_by([self.filled_by]).sharing();
         let stored = match self.part {
             Some(part) => whole.incomplete(part),
             None => whole,

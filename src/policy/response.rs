@@ -12,12 +12,12 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap};
+use http::header;
 use http::{Method, StatusCode};
 
 use super::{CompiledPolicy, fits};
 use crate::config::settings::{AnonymousEntries, Changes, Policy, PolicyAuthorization, ResponsePolicy};
-use crate::fields::{is_token, list_members, trim_ows};
+use crate::fields::{Lines, is_token, list_members, trim_ows};
 use crate::target::Target;
 
 /// The policies with conditions on the response that fit one request, by their number.
@@ -77,7 +77,7 @@ impl CompiledPolicy {
     ///
     /// Source: RFC 9111 section 1.1.
     #[must_use]
-    pub fn for_response(&self, candidates: Candidates, status: StatusCode, fields: &HeaderMap) -> &Self {
+    pub fn for_response(&self, candidates: Candidates, status: StatusCode, fields: &impl Lines) -> &Self {
         if candidates == Candidates::NONE {
             return self;
         }
@@ -87,7 +87,7 @@ impl CompiledPolicy {
 }
 
 /// Do the conditions on the response hold?
-fn fits_response(policy: &ResponsePolicy, status: StatusCode, fields: &HeaderMap) -> bool {
+fn fits_response(policy: &ResponsePolicy, status: StatusCode, fields: &impl Lines) -> bool {
     let status = if status == StatusCode::PARTIAL_CONTENT { StatusCode::OK } else { status };
     let is_status = policy.statuses.is_empty() || policy.statuses.iter().any(|range| range.has(status.as_u16()));
     is_status
@@ -101,7 +101,7 @@ fn fits_response(policy: &ResponsePolicy, status: StatusCode, fields: &HeaderMap
 /// ABNF: `media-type = type "/" subtype parameters`.
 ///
 /// Source: RFC 9110 sections 8.3 and 8.3.1.
-fn media_type(fields: &HeaderMap) -> Option<(&[u8], &[u8])> {
+fn media_type(fields: &impl Lines) -> Option<(&[u8], &[u8])> {
     list_members(fields, &header::CONTENT_TYPE).filter_map(essence).last()
 }
 

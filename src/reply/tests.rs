@@ -13,7 +13,12 @@ fn answer_to(head: Head, method: &Method, request: Lines<'_>, shown: Shown, now:
     let stored = crate::cache::tests::stored(head);
     let chosen = Chosen { head: stored.head(), stored, stale: None };
     let keyed = Keyed::random().unwrap();
-    super::stored(&chosen, shown, &Asked { method, fields: &fields(request), now, via: &VIA, keyed: &keyed, id: 1 }, STATUS)
+    super::stored(
+        &chosen,
+        shown,
+        &Asked { method, fields: &fields(request), now, via: &VIA, ready: &Ready::default(), keyed: &keyed, id: 1 },
+        STATUS,
+    )
 }
 
 fn get(head: Head, request: Lines<'_>) -> Response<Body> {
@@ -155,7 +160,15 @@ fn a_stored_length_is_that_of_the_stored_bytes() {
     let response = super::stored(
         &chosen,
         Shown::Reused,
-        &Asked { method: &Method::GET, fields: &fields(&[]), now: at(1), via: &VIA, keyed: &Keyed::random().unwrap(), id: 1 },
+        &Asked {
+            method: &Method::GET,
+            fields: &fields(&[]),
+            now: at(1),
+            via: &VIA,
+            ready: &Ready::default(),
+            keyed: &Keyed::random().unwrap(),
+            id: 1,
+        },
         STATUS,
     );
     assert_eq!(response.status(), StatusCode::NO_CONTENT);

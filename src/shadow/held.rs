@@ -33,7 +33,7 @@ impl Kept {
         let contents: u64 = self.slot.variants().iter().map(|stored| stored.content().length()).sum();
         let all: u64 = self.slot.variants().iter().map(|stored| stored.weight_bytes()).sum();
         // What the index and the key cost.
-        let around = self.slot.key().weight_bytes() as u64 + 400;
+        let around = self.slot.key().weight_bytes() as u64 + 500;
         u32::try_from(all.saturating_sub(contents) + around).unwrap_or(u32::MAX)
     }
 }

@@ -426,7 +426,15 @@ impl<'e> Run<'e> {
 
     fn answer_stored(&self, asking: &Asking<'_>, chosen: &Chosen, shown: Shown, how: How) -> Given {
         let (via, keyed) = (&self.engine.via, &self.engine.keyed);
-        let asked = reply::Asked { method: &asking.method, fields: &asking.fields, now: time(self.now), via, keyed, id: 1 };
+        let asked = reply::Asked {
+            method: &asking.method,
+            fields: &asking.fields,
+            now: time(self.now),
+            via,
+            ready: self.engine.memory.ready(),
+            keyed,
+            id: 1,
+        };
         let response = reply::stored(chosen, shown, &asked, CacheStatus::default());
         let (status, fields) = (response.status().as_u16(), lines(response.headers()));
         Given { status, fields, body: read(response), how, validated: None, now: self.now }

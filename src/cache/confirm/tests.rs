@@ -136,8 +136,8 @@ fn as_judged(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>, lists: 
         let told = |verdict: Result<Head, NotStored>| {
             verdict.map(|head| {
                 let whose = (head.credentialed, head.named, head.permission, head.policy_fingerprint, head.is_plain);
-                let tags = (head.groups, head.surrogate_keys, head.born);
-                (head.status, head.fields, head.directives, head.lifetime, head.age, whose, tags)
+                let tags = (head.tags, head.born);
+                (head.status, head.fields.to_map(0), head.directives, head.lifetime, head.age, whose, tags)
             })
         };
         assert_eq!(told(short), told(judged), "{request:?} {not_modified:?} {stored:?}");

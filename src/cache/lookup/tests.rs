@@ -160,7 +160,7 @@ fn n062_unsafe_requests_are_written_through_whatever_they_say() {
 fn chosen(decision: Decision) -> Option<String> {
     match decision {
         Decision::Serve(chosen) | Decision::ServeAndValidate(chosen) | Decision::Validate(chosen, _) => {
-            Some(chosen.head.fields["x"].to_str().unwrap().to_owned())
+            Some(chosen.head.fields.get("x").unwrap().to_str().unwrap().to_owned())
         }
         Decision::Offer(_) | Decision::Forward(_) | Decision::Refuse => None,
     }

@@ -8,9 +8,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{self, HeaderMap};
+use http::header;
 
-use crate::fields::{date_field, list_members, parse_delta_seconds};
+use crate::fields::{Lines, date_field, list_members, parse_delta_seconds};
 
 /// What is needed to compute a response's age at any later time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct AgeBase {
 ///
 /// Source: RFC 9111 section 5.1.
 #[must_use]
-pub fn age_value(fields: &HeaderMap) -> Duration {
-    if !fields.contains_key(header::AGE) {
+pub fn age_value(fields: &impl Lines) -> Duration {
+    if !fields.has(&header::AGE) {
         return Duration::ZERO;
     }
     let first = list_members(fields, &header::AGE).next();
@@ -37,7 +37,7 @@ pub fn age_value(fields: &HeaderMap) -> Duration {
 ///
 /// Source: RFC 9111 section 4.2.3: `corrected_initial_age = max(apparent_age, corrected_age_value)`.
 #[must_use]
-pub fn age_base(fields: &HeaderMap, request_time: SystemTime, response_time: SystemTime) -> AgeBase {
+pub fn age_base(fields: &impl Lines, request_time: SystemTime, response_time: SystemTime) -> AgeBase {
     let date_value = date_field(fields, &header::DATE, response_time).unwrap_or(response_time);
     let apparent_age = response_time.duration_since(date_value).unwrap_or_default();
     let response_delay = response_time.duration_since(request_time).unwrap_or_default();
@@ -64,7 +64,7 @@ impl AgeBase {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
     use crate::fields::http_date;

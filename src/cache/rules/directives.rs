@@ -20,7 +20,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use crate::fields::{is_tchar, is_token, list_members, parse_delta_seconds, split_list, trim_ows};
 
 /// A number of seconds that a directive states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Seconds {
     /// A valid delta-seconds, at most 2^31 (RFC 9111 section 1.2.2).
     Valid(u32),
@@ -29,7 +29,7 @@ pub enum Seconds {
 }
 
 /// A directive that may be limited to some fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Qualified {
     /// Not present.
     #[default]
@@ -43,7 +43,7 @@ pub enum Qualified {
 /// The response directives that a shared cache obeys.
 ///
 /// Source: RFC 9111 section 5.2.2, RFC 5861, RFC 8246.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ResponseDirectives {
     /// `max-age`.
     pub max_age: Option<Seconds>,

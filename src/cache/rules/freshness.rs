@@ -15,7 +15,7 @@ use http::header::{self, HeaderMap};
 
 use super::directives::{Qualified, ResponseDirectives, Seconds};
 use crate::config::settings::Policy;
-use crate::fields::date_field;
+use crate::fields::{Lines, date_field};
 
 /// Where a freshness lifetime came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub struct Lifetime {
 }
 
 /// What the lifetime of a response depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Answered<'a> {
+#[derive(Debug)]
+pub struct Answered<'a, F = HeaderMap> {
     /// Status code of the response.
     pub status: StatusCode,
     /// Its fields, `Date` filled in.
-    pub fields: &'a HeaderMap,
+    pub fields: &'a F,
     /// The directives in force.
     pub directives: &'a ResponseDirectives,
     /// A targeted field decided: `Expires` is ignored (RFC 9213 section 2.2).
@@ -83,7 +83,7 @@ pub fn is_negative(status: StatusCode) -> bool {
 ///
 /// Source: RFC 9111 section 4.2.1.
 #[must_use]
-pub fn lifetime(answered: &Answered<'_>, policy: &Policy) -> Lifetime {
+pub fn lifetime(answered: &Answered<'_, impl Lines>, policy: &Policy) -> Lifetime {
     let lifetime = explicit_lifetime(answered).unwrap_or_else(|| assumed_lifetime(answered, policy));
     Lifetime { duration: lifetime.duration.min(policy.max_ttl), source: lifetime.source }
 }
@@ -92,7 +92,7 @@ pub fn lifetime(answered: &Answered<'_>, policy: &Policy) -> Lifetime {
 ///
 /// Source: RFC 9111 sections 4.2.1, 5.2.2.1, 5.2.2.10 and 5.3.
 #[must_use]
-pub fn explicit_lifetime(answered: &Answered<'_>) -> Option<Lifetime> {
+pub fn explicit_lifetime(answered: &Answered<'_, impl Lines>) -> Option<Lifetime> {
     let of_seconds = |seconds: Seconds, source| {
         let duration = match seconds {
             Seconds::Valid(seconds) => Duration::from_secs(seconds.into()),
@@ -106,7 +106,7 @@ pub fn explicit_lifetime(answered: &Answered<'_>) -> Option<Lifetime> {
     if let Some(seconds) = answered.directives.max_age {
         return Some(of_seconds(seconds, LifetimeSource::MaxAge));
     }
-    if answered.is_targeted || !answered.fields.contains_key(header::EXPIRES) {
+    if answered.is_targeted || !answered.fields.has(&header::EXPIRES) {
         return None;
     }
     let date = date_field(answered.fields, &header::DATE, answered.response_time).unwrap_or(answered.response_time);
@@ -119,7 +119,7 @@ pub fn explicit_lifetime(answered: &Answered<'_>) -> Option<Lifetime> {
 /// What may be assumed where the response states nothing.
 ///
 /// Source: RFC 9111 section 4.2.2.
-fn assumed_lifetime(answered: &Answered<'_>, policy: &Policy) -> Lifetime {
+fn assumed_lifetime(answered: &Answered<'_, impl Lines>, policy: &Policy) -> Lifetime {
     let none = Lifetime { duration: Duration::ZERO, source: LifetimeSource::None };
     let may_assume = is_heuristically_cacheable(answered.status) || answered.directives.public;
     if answered.credentialed || !may_assume {
@@ -157,7 +157,7 @@ fn is_restricted(directives: &ResponseDirectives) -> bool {
 /// A tenth of the time since the last modification.
 ///
 /// Source: RFC 9111 section 4.2.2.
-fn heuristic(answered: &Answered<'_>) -> Option<Duration> {
+fn heuristic(answered: &Answered<'_, impl Lines>) -> Option<Duration> {
     const MOST: Duration = Duration::from_secs(86400);
     let date = date_field(answered.fields, &header::DATE, answered.response_time).unwrap_or(answered.response_time);
     let modified = date_field(answered.fields, &header::LAST_MODIFIED, answered.response_time)?;

@@ -19,7 +19,7 @@ use http::{Method, StatusCode};
 
 use super::validate::{is_weak, strong_match};
 use crate::cache::entry::Head;
-use crate::fields::{list_members, trim_ows};
+use crate::fields::{Lines, list_members, trim_ows};
 
 /// Most tags in one request.
 pub const MOST_TAGS: usize = 8;
@@ -48,8 +48,8 @@ pub fn may_offer(stored: &Head, vary_names: &[HeaderName], request: &HeaderMap, 
 }
 
 /// ABNF: `opaque-tag = DQUOTE *etagc DQUOTE`; what is none would break the list.
-fn is_strong_tag(tag: &HeaderValue) -> bool {
-    let tag = trim_ows(tag.as_bytes());
+fn is_strong_tag(tag: &[u8]) -> bool {
+    let tag = trim_ows(tag);
     let inner = tag.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     !is_weak(tag) && inner.is_some_and(|inner| inner.iter().all(|byte| *byte > b' ' && *byte != b'"' && *byte != 0x7f))
 }
@@ -57,7 +57,7 @@ fn is_strong_tag(tag: &HeaderValue) -> bool {
 /// Does the request name every content coding of the stored response, and none of them with weight zero?
 ///
 /// Source: RFC 9110 section 12.5.3.
-fn is_coding_named(stored: &HeaderMap, request: &HeaderMap) -> bool {
+fn is_coding_named(stored: &impl Lines, request: &HeaderMap) -> bool {
     let is_named = |coding: &[u8]| {
         list_members(request, &header::ACCEPT_ENCODING).any(|member| {
             let mut parts = member.split(|byte| *byte == b';').map(trim_ows);
@@ -75,7 +75,7 @@ fn is_coding_named(stored: &HeaderMap, request: &HeaderMap) -> bool {
 /// Source: RFC 9110 section 13.1.2.
 #[must_use]
 pub fn condition<'a>(offered: impl Iterator<Item = &'a Head>) -> Option<HeaderValue> {
-    let mut tags: Vec<&[u8]> = offered.filter_map(Head::etag).map(|tag| trim_ows(tag.as_bytes())).collect();
+    let mut tags: Vec<&[u8]> = offered.filter_map(Head::etag).map(trim_ows).collect();
     tags.sort_unstable();
     tags.dedup();
     HeaderValue::from_bytes(&tags.join(&b", "[..])).ok().filter(|value| !value.is_empty())
@@ -87,7 +87,7 @@ pub fn condition<'a>(offered: impl Iterator<Item = &'a Head>) -> Option<HeaderVa
 #[must_use]
 pub fn is_selected(not_modified: &HeaderMap, stored: &Head, is_only: bool) -> bool {
     let Some(tag) = not_modified.get(header::ETAG) else { return is_only };
-    stored.etag().is_some_and(|own| strong_match(trim_ows(tag.as_bytes()), trim_ows(own.as_bytes())))
+    stored.etag().is_some_and(|own| strong_match(trim_ows(tag.as_bytes()), trim_ows(own)))
 }
 
 #[cfg(test)]

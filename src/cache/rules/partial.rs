@@ -12,6 +12,8 @@
 //!   that broke off.
 //! - Of two parts with a gap between them the newer one stays.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -80,28 +82,29 @@ pub fn answers(method: &Method, request: &HeaderMap, head: &Head, part: StoredPa
 /// Source: RFC 9111 sections 3.2 and 3.4.
 #[must_use]
 pub fn combined_head(stored: &Head, newer: &Head) -> Option<Head> {
-    let is_same = stored.etag().zip(newer.etag()).is_some_and(|(a, b)| strong_match(a.as_bytes(), b.as_bytes()));
+    let is_same = stored.etag().zip(newer.etag()).is_some_and(|(a, b)| strong_match(a, b));
     if !is_same || stored.credentialed || newer.credentialed {
         return None;
     }
     let absent = |name: &&HeaderName| !newer.fields.contains_key(*name);
     let rested_on = |name: &HeaderName| is_decisive(name, &[]) || name.as_str().ends_with("cache-control");
-    if stored.fields.keys().filter(absent).any(rested_on) {
+    if stored.fields.names().filter(absent).any(rested_on) {
         return None;
     }
     let withheld = newer.directives.private.fields();
-    let mut head = Head { is_plain: false, ..newer.clone() };
-    for (name, value) in &stored.fields {
+    let mut fields = newer.fields.to_map(0);
+    for (name, value) in &stored.fields.to_map(0) {
         if newer.fields.contains_key(name) || withheld.contains(name) {
             continue;
         }
-        head.fields.append(name.clone(), value.clone());
+        fields.append(name.clone(), value.clone());
     }
+    let mut head = Head { fields: (&fields).into(), is_plain: false, ..newer.clone() };
     // What the older one shows only when it was validated stays so.
     let unvalidated = stored.directives.no_cache.fields().iter().filter(|name| !newer.fields.contains_key(*name));
     let unvalidated: Vec<HeaderName> = unvalidated.cloned().collect();
     if !unvalidated.is_empty() {
-        head.directives.no_cache.merge(Qualified::Fields(unvalidated));
+        Arc::make_mut(&mut head.directives).no_cache.merge(Qualified::Fields(unvalidated));
     }
     Some(head)
 }

@@ -18,7 +18,7 @@ use crate::keyed::Keyed;
 /// The requests among which a stored response is reused, validated, offered and waited for.
 ///
 /// Two are the same only if they were made the same way: what was stored under one kind is not there under another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Partition {
     /// All requests.
     #[default]
@@ -46,7 +46,7 @@ impl From<Partition> for Sight {
 }
 
 /// Who asks, as keyed hashes: all that is remembered of it when the request is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// All credentials of the request; those without any are one class.
     pub class: u128,

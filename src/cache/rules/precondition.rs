@@ -50,7 +50,7 @@ pub fn is_not_modified(method: &Method, request: &HeaderMap, stored: &Head) -> b
 /// Source: RFC 9110 section 13.1.2.
 fn matches_none_match(request: &HeaderMap, stored: &Head) -> bool {
     let mut members = request.get_all(header::IF_NONE_MATCH).iter().flat_map(|line| split_list(line.as_bytes()));
-    members.any(|member| member == b"*" || stored.etag().is_some_and(|etag| weak_match(member, etag.as_bytes())))
+    members.any(|member| member == b"*" || stored.etag().is_some_and(|etag| weak_match(member, etag)))
 }
 
 /// The fields of a 304 made from a stored response.

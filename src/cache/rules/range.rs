@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 
 use super::validate::strong_match;
 use crate::cache::entry::Head;
-use crate::fields::{parse_http_date, trim_ows};
+use crate::fields::{Lines, parse_http_date, trim_ows};
 
 /// Ranges that one request may name.
 pub const MOST_RANGES: usize = 6;
@@ -92,12 +92,11 @@ fn if_range_holds(request: &HeaderMap, stored: &Head) -> bool {
     }
     let condition = trim_ows(condition.as_bytes());
     if condition.ends_with(b"\"") {
-        return stored.etag().is_some_and(|etag| strong_match(condition, etag.as_bytes()));
+        return stored.etag().is_some_and(|etag| strong_match(condition, etag));
     }
     let now = stored.age.response_time;
-    let date = |value: &HeaderValue| parse_http_date(value.as_bytes(), now);
-    let (modified, dated) =
-        (stored.fields.get(header::LAST_MODIFIED).and_then(date), stored.fields.get(header::DATE).and_then(date));
+    let date = |name| stored.fields.lines(&name).next().and_then(|value| parse_http_date(value, now));
+    let (modified, dated) = (date(header::LAST_MODIFIED), date(header::DATE));
     // RFC 9110 section 8.8.2.2: a date is strong when it is at least a second older than Date.
     let is_strong =
         modified.zip(dated).is_some_and(|(modified, dated)| dated.duration_since(modified).is_ok_and(|gap| gap.as_secs() >= 1));

@@ -19,11 +19,11 @@
 //!   `Authentication-Info` and, of a response to a credentialed request, `WWW-Authenticate`: a proof, a mutual token
 //!   or a nonce is for one exchange.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::authorization::{RequestCredentials, permission};
-use super::directives::{Qualified, RequestDirectives, ResponseDirectives, mentions_prohibition};
+use super::directives::{RequestDirectives, ResponseDirectives, mentions_prohibition};
 use super::freshness::{Answered, LifetimeSource, explicit_lifetime, is_heuristically_cacheable, lifetime};
 use super::vary;
 use crate::cache::words::PermissionReason;
@@ -281,24 +281,19 @@ fn check_fields(asked: &Asked<'_>, answered: &Answered<'_>, policy: &Policy) -> 
 /// names, `Set-Cookie` where the policy strips it, and `Age`, which is computed anew.
 ///
 /// Source: RFC 9111 sections 3.1 and 5.2.2.7, RFC 9110 section 11.6.3.
-#[must_use]
-pub fn stored_fields(fields: &HeaderMap, directives: &ResponseDirectives, policy: &Policy, credentialed: bool) -> HeaderMap {
-    let mut kept = fields.clone();
-    for name in &NEVER_STORED {
-        kept.remove(name);
-    }
-    if let Qualified::Fields(names) = &directives.private {
-        for name in names {
-            kept.remove(name);
-        }
-    }
-    if credentialed {
-        kept.remove(header::WWW_AUTHENTICATE);
-    }
-    if policy.set_cookie != SetCookie::Store {
-        kept.remove(header::SET_COOKIE);
-    }
-    kept
+pub fn stored_fields<'f>(
+    fields: &'f HeaderMap,
+    directives: &'f ResponseDirectives,
+    policy: &Policy,
+    credentialed: bool,
+) -> impl Iterator<Item = (&'f HeaderName, &'f HeaderValue)> + use<'f> {
+    let takes_cookies = policy.set_cookie == SetCookie::Store;
+    let is_kept = move |name: &HeaderName| match *name {
+        header::WWW_AUTHENTICATE if credentialed => false,
+        header::SET_COOKIE if !takes_cookies => false,
+        _ => !NEVER_STORED.contains(name) && !directives.private.fields().contains(name),
+    };
+    fields.iter().filter(move |(name, _)| is_kept(name))
 }
 
 /// Fields of one exchange or one hop.

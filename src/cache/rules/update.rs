@@ -9,6 +9,8 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::fields::Lines;
+
 /// Fields that a 304 never changes.
 ///
 /// Source: RFC 9111 section 3.2.
@@ -45,7 +47,7 @@ pub fn merge(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
 ///
 /// Source: RFC 9111 section 3.2.
 #[must_use]
-pub fn changes_nothing(stored: &HeaderMap, not_modified: &HeaderMap) -> bool {
+pub fn changes_nothing(stored: &impl Lines, not_modified: &HeaderMap) -> bool {
     let is_said_again = |name: &HeaderName| match *name {
         header::DATE => not_modified.get_all(name).iter().nth(1).is_none(),
         header::AGE => false,
@@ -54,8 +56,8 @@ pub fn changes_nothing(stored: &HeaderMap, not_modified: &HeaderMap) -> bool {
     not_modified.contains_key(header::DATE) && not_modified.keys().all(is_said_again)
 }
 
-fn has_same_lines(stored: &HeaderMap, not_modified: &HeaderMap, name: &HeaderName) -> bool {
-    stored.get_all(name).iter().eq(not_modified.get_all(name).iter())
+fn has_same_lines(stored: &impl Lines, not_modified: &HeaderMap, name: &HeaderName) -> bool {
+    stored.lines(name).eq(not_modified.lines(name))
 }
 
 #[cfg(test)]

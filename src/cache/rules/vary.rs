@@ -12,7 +12,7 @@
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::preference::{hash_members, is_list_of_preferences};
-use crate::fields::{list_members, split_list};
+use crate::fields::{Lines, list_members, split_list};
 use crate::keyed::{Keyed, KeyedHash};
 
 /// Most field names that a `Vary` may list before the response counts as not storable.
@@ -23,10 +23,7 @@ const MOST_NAMES: usize = 32;
 ///
 /// Source: RFC 9110 section 12.5.5, RFC 9111 section 4.1.
 #[must_use]
-pub fn names(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
-    if !fields.contains_key(header::VARY) {
-        return Some(Vec::new());
-    }
+pub fn names(fields: &impl Lines) -> Option<Vec<HeaderName>> {
     let mut names = Vec::new();
     for member in list_members(fields, &header::VARY) {
         if member.contains(&b'*') {
@@ -44,7 +41,7 @@ pub fn names(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
 ///
 /// Source: RFC 9111 section 4.1.
 #[must_use]
-pub fn is_storable(fields: &HeaderMap, consumed: &[HeaderName]) -> bool {
+pub fn is_storable(fields: &impl Lines, consumed: &[HeaderName]) -> bool {
     names(fields).is_some_and(|names| !names.iter().any(|name| consumed.contains(name)))
 }
 

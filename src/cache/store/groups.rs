@@ -61,7 +61,7 @@ impl Groups {
     #[must_use]
     pub fn has_invalidated(&self, origin: Origin<'_>, head: &Head) -> bool {
         let is_newer = |last: &AtomicU64| last.load(Ordering::SeqCst) > head.born;
-        head.groups.iter().any(|group| self.place(origin, group).is_some_and(is_newer))
+        head.groups().any(|group| self.place(origin, group).is_some_and(is_newer))
     }
 
     fn place(&self, origin: Origin<'_>, group: &str) -> Option<&AtomicU64> {

@@ -18,6 +18,7 @@ use super::spellings::Spellings;
 use super::stored::{Slot, StoredResponse};
 use super::withdrawals::Withdrawals;
 use crate::cache::key::{CacheKey, StoredKey};
+use crate::cache::ready::Ready;
 use crate::metrics::Metrics;
 
 /// Bytes inserted between two runs of the index's maintenance.
@@ -33,6 +34,7 @@ pub struct Memory {
     groups: Groups,
     pub(super) withdrawals: Withdrawals,
     pub(super) spellings: Spellings,
+    ready: Ready,
 }
 
 impl Memory {
@@ -51,8 +53,8 @@ impl Memory {
             .build_with_hasher(AlreadyHashed);
         let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
         let (invalidations, groups, withdrawals) = (Invalidations::new(), Groups::new(), Withdrawals::default());
-        let spellings = Spellings::default();
-        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings }
+        let (spellings, ready) = (Spellings::default(), Ready::default());
+        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings, ready }
     }
 
     /// What is stored for this key and was neither invalidated with a group nor withdrawn.
@@ -69,6 +71,12 @@ impl Memory {
             self.remove(key.hash(), stored);
         }
         valid.map(Arc::new)
+    }
+
+    /// The fields of answers that are asked for often.
+    #[must_use]
+    pub fn ready(&self) -> &Ready {
+        &self.ready
     }
 
     /// The invalidations of groups.
@@ -139,10 +147,17 @@ impl Memory {
         self.invalidations.has_since(hash, since)
     }
 
+    /// Weight of everything in bytes and how many keys there are, after the index's maintenance.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        self.index.run_pending_tasks();
+        (self.index.weighted_size(), self.index.entry_count())
+    }
+
     /// Runs the index's maintenance and publishes its size; to be called about once a second.
     pub fn maintain(&self) {
-        self.index.run_pending_tasks();
-        self.metrics.cache_size(self.index.weighted_size(), self.index.entry_count());
+        let (weight, count) = self.size();
+        self.metrics.cache_size(weight, count);
     }
 }
 

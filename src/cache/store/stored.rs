@@ -4,69 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use http::header::HeaderName;
 
+use super::content::Content;
 use crate::cache::entry::Head;
+use crate::cache::fields::names_weight;
 use crate::cache::key::StoredKey;
 use crate::cache::rules::partial::{StoredPart, combined_head};
 use crate::cache::rules::partition::{Identity, Partition, Sight};
-use crate::cache::rules::range::Span;
-
-/// Content as a list of chunks, as they came from the origin.
-#[derive(Clone, Debug, Default)]
-pub struct Content {
-    chunks: Vec<Bytes>,
-    length: u64,
-}
-
-impl Content {
-    /// Content of these chunks.
-    #[must_use]
-    pub fn new(chunks: Vec<Bytes>) -> Self {
-        let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self { chunks, length }
-    }
-
-    /// Content of this length that is not there, for who decides and never answers.
-    #[must_use]
-    pub fn of_length(length: u64) -> Self {
-        Self { chunks: Vec::new(), length }
-    }
-
-    /// The bytes of two spans that overlap or adjoin; nothing is copied.
-    fn joined(a: (Span, &Self), b: (Span, &Self)) -> Self {
-        let ((low_span, low), (high_span, high)) = if a.0.first <= b.0.first { (a, b) } else { (b, a) };
-        let mut known = low_span.last.saturating_add(1).saturating_sub(high_span.first);
-        let mut chunks = low.chunks.clone();
-        for chunk in &high.chunks {
-            let skip = usize::try_from(known).unwrap_or(usize::MAX).min(chunk.len());
-            known -= skip as u64;
-            if skip < chunk.len() {
-                chunks.push(chunk.slice(skip..));
-            }
-        }
-        Self::new(chunks)
-    }
-
-    /// Its chunks, in order.
-    #[must_use]
-    pub fn chunks(&self) -> &[Bytes] {
-        &self.chunks
-    }
-
-    /// Bytes in total.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-}
+use crate::cache::shared::{Shared, is_alone};
 
 /// Most who may have filled one response, part by part.
 const MOST_FILLERS: usize = 16;
 
 /// Who filled a stored response, and when they asked. A validation by somebody else changes nothing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FilledBy {
     /// Who asked.
     pub identity: Identity,
@@ -100,18 +52,27 @@ impl FilledBy {
     }
 }
 
+/// For which requests a response is and who filled it, which many have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    vary_names: Box<[HeaderName]>,
+    partition: Partition,
+    filled_by: Box<[FilledBy]>,
+}
+
+/// Those of the responses that came last.
+static KINDS: Shared<Kind> = Shared::new();
+
 /// A stored response: a head that a 304 may replace, and content that never changes.
 ///
 /// Of a part, the head is that of the complete representation, and only the content is less.
 #[derive(Debug)]
 pub struct StoredResponse {
     head: ArcSwap<Head>,
-    vary_names: Vec<HeaderName>,
+    kind: Arc<Kind>,
     variant: u128,
-    partition: Partition,
-    filled_by: Box<[FilledBy]>,
     content: Content,
-    part: Option<StoredPart>,
+    part: Option<Box<StoredPart>>,
     /// The number of the last withdrawal that made it stale: validations that were asked for before do not count.
     stale_since: AtomicU64,
     last_used: AtomicU64,
@@ -124,42 +85,52 @@ impl StoredResponse {
     #[must_use]
     pub fn new(head: Head, vary_names: Vec<HeaderName>, variant: u128, content: Content) -> Self {
         let (stale_since, last_used, is_taken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        let (head, partition, filled_by) = (ArcSwap::from_pointee(head), Partition::Common, Box::default());
-        Self { head, vary_names, variant, partition, filled_by, content, part: None, stale_since, last_used, is_taken }
+        let kind = Kind { vary_names: vary_names.into(), partition: Partition::Common, filled_by: Box::default() };
+        let (head, kind) = (ArcSwap::from_pointee(head), Arc::new(kind));
+        Self { head, kind, variant, content, part: None, stale_since, last_used, is_taken }
     }
 
     /// The same, for the requests of this partition only.
     #[must_use]
-    pub fn within(self, partition: Partition) -> Self {
-        Self { partition, ..self }
+    pub fn within(mut self, partition: Partition) -> Self {
+        Arc::make_mut(&mut self.kind).partition = partition;
+        self
     }
 
     /// The same, as filled by these. Left out, it was filled by nobody before anything was withdrawn.
     #[must_use]
-    pub fn filled_by(self, filled_by: impl Into<Box<[FilledBy]>>) -> Self {
-        Self { filled_by: filled_by.into(), ..self }
+    pub fn filled_by(mut self, filled_by: impl Into<Box<[FilledBy]>>) -> Self {
+        Arc::make_mut(&mut self.kind).filled_by = filled_by.into();
+        self
+    }
+
+    /// The same, without a copy of what others have too.
+    #[must_use]
+    pub fn sharing(self) -> Self {
+        Self { kind: KINDS.of((*self.kind).clone()), ..self }
     }
 
     /// Who filled it: one, or several a part each.
     #[must_use]
     pub fn fillers(&self) -> &[FilledBy] {
-        &self.filled_by
+        &self.kind.filled_by
     }
 
     /// For whose requests it is.
     #[must_use]
     pub fn partition(&self) -> Partition {
-        self.partition
+        self.kind.partition
     }
 
     /// Whether it is for the same requests as another one, as far as they are told apart by fields and by who asks.
     fn is_beside(&self, other: &Self) -> bool {
-        self.variant == other.variant && self.partition == other.partition && self.vary_names == other.vary_names
+        let (one, other_one) = (&*self.kind, &*other.kind);
+        self.variant == other.variant && one.partition == other_one.partition && one.vary_names == other_one.vary_names
     }
 
     /// Whether it is there for such requests.
     fn is_in(&self, sight: Sight) -> bool {
-        self.partition == sight.partition && self.head.load().named.is_for(sight.named)
+        self.kind.partition == sight.partition && self.head.load().named.is_for(sight.named)
     }
 
     /// The same, recorded as incomplete: its content is this part of the representation.
@@ -167,27 +138,27 @@ impl StoredResponse {
     /// Source: RFC 9111 section 3.3.
     #[must_use]
     pub fn incomplete(self, part: StoredPart) -> Self {
-        Self { part: Some(part), ..self }
+        Self { part: Some(Box::new(part)), ..self }
     }
 
     /// Which part it is, if it is incomplete.
     #[must_use]
     pub fn part(&self) -> Option<StoredPart> {
-        self.part
+        self.part.as_deref().copied()
     }
 
     /// This part and a newer one of the same representation as one, complete when no byte is missing.
     ///
     /// Source: RFC 9111 section 3.4.
     fn combined(&self, newer: &Self) -> Option<Self> {
-        let (part, new_part) = (self.part?, newer.part?);
+        let (part, new_part) = (self.part()?, newer.part()?);
         let span = part.span.join(new_part.span).filter(|_| part.complete == new_part.complete)?;
         let (old_head, new_head) = (self.head.load(), newer.head.load());
         let head = combined_head(&old_head, &new_head).filter(|_| old_head.named == new_head.named)?;
-        let filled_by = FilledBy::joined(&self.filled_by, &newer.filled_by)?;
+        let filled_by = FilledBy::joined(self.fillers(), newer.fillers())?;
         let content = Content::joined((part.span, &self.content), (new_part.span, &newer.content));
-        let combined = Self::new(head, newer.vary_names.clone(), newer.variant, content).within(newer.partition);
-        let combined = combined.filled_by(filled_by);
+        let combined = Self::new(head, newer.vary_names().to_vec(), newer.variant, content).within(newer.partition());
+        let combined = combined.filled_by(filled_by).sharing();
         combined.touch(newer.last_used());
         let is_complete = span.length() == part.complete;
         Some(if is_complete { combined } else { combined.incomplete(StoredPart { span, complete: part.complete }) })
@@ -239,7 +210,7 @@ impl StoredResponse {
     /// The fields that its `Vary` names.
     #[must_use]
     pub fn vary_names(&self) -> &[HeaderName] {
-        &self.vary_names
+        &self.kind.vary_names
     }
 
     /// Fingerprint of those fields in the request that filled it.
@@ -266,11 +237,13 @@ impl StoredResponse {
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        const CHUNK_OVERHEAD: usize = 64;
-        let head = self.head.load();
-        let chunks = self.content.chunks.len() * CHUNK_OVERHEAD;
-        let fillers = self.filled_by.len() * size_of::<FilledBy>();
-        self.content.length + (head.weight_bytes() + chunks + fillers + size_of::<Self>()) as u64
+        // Counts of who holds it, and its head.
+        const COUNTS: usize = 4 * size_of::<usize>();
+        let of_kind = || size_of::<Kind>() + names_weight(self.vary_names()) + size_of_val(self.fillers());
+        let kind = if is_alone(&self.kind) { of_kind() } else { 0 };
+        let part = if self.part.is_some() { size_of::<StoredPart>() } else { 0 };
+        let around = kind + part + COUNTS + size_of::<Self>();
+        self.content.weight_bytes() + (self.head.load().weight_bytes() + around) as u64
     }
 }
 
@@ -346,9 +319,10 @@ impl Slot {
     #[must_use]
     pub fn weight(&self) -> u32 {
         // What the index itself costs for an entry.
-        const INDEX_OVERHEAD: u64 = 400;
+        const INDEX_OVERHEAD: usize = 320;
         let variants: u64 = self.variants.iter().map(|stored| stored.weight_bytes()).sum();
-        u32::try_from(variants + self.key.weight_bytes() as u64 + INDEX_OVERHEAD).unwrap_or(u32::MAX)
+        let around = size_of::<Self>() + size_of_val(&*self.variants) + self.key.weight_bytes() + INDEX_OVERHEAD;
+        u32::try_from(variants + around as u64).unwrap_or(u32::MAX)
     }
 }
 

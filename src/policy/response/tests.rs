@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::*;
 use crate::config::settings::{HostPattern, MediaPattern, PathPattern, PolicyMatch, Settings, StatusRange};

@@ -113,7 +113,7 @@ fn n053_the_newer_parts_fields_replace_their_namesakes() {
     let both = combined_head(&old, &new).unwrap();
     let value = |name: &str| both.fields.get(name).map(|value| value.to_str().unwrap().to_owned());
     assert_eq!((value("a").as_deref(), value("b").as_deref(), value("d")), (Some("2"), Some("1"), None));
-    assert_eq!(both.fields.get_all("a").iter().count(), 1);
+    assert_eq!(both.fields.names().filter(|name| *name == "a").count(), 1);
     assert!(both.fields.contains_key("c") && !both.reusable_fields().contains_key("c"));
     assert_eq!(both.lifetime, new.lifetime);
     let old = head(&[("cache-control", "max-age=60, no-cache=\"a, b\""), ("etag", "\"a\""), ("a", "1"), ("b", "1")]);

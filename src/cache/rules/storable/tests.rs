@@ -299,7 +299,7 @@ fn t33_set_cookie_is_refused_stripped_or_stored() {
         [(SetCookie::Refuse, Err(NotStored::SetCookie)), (SetCookie::Strip, Ok(0)), (SetCookie::Store, Ok(2))]
     {
         let given = Given { response: &response, policy: policy(Policy { set_cookie, ..Policy::default() }), ..Given::default() };
-        let lines = given.judge().map(|head| head.fields.get_all("set-cookie").iter().count());
+        let lines = given.judge().map(|head| head.fields.names().filter(|name| *name == "set-cookie").count());
         assert_eq!(lines, expected, "{set_cookie:?}");
     }
 }
@@ -367,7 +367,7 @@ fn n042_n044_t36_what_is_kept_of_the_fields() {
     ];
     let kept = |request| {
         let head = Given { request, response: &response, ..Given::default() }.judge().unwrap();
-        let mut kept: Vec<String> = head.fields.iter().map(|(name, _)| name.to_string()).collect();
+        let mut kept: Vec<String> = head.fields.names().map(ToString::to_string).collect();
         kept.sort_unstable();
         kept
     };
@@ -499,7 +499,8 @@ fn n044_fields_of_one_hop_or_exchange_are_never_stored() {
     for name in
         ["age", "authentication-info", "proxy-authentication-info", "proxy-authenticate", "proxy-authorization", "proxy-status"]
     {
-        let kept = stored_fields(&fields(&[(name, "x"), ("y", "z")]), &ResponseDirectives::default(), &Policy::default(), false);
-        assert_eq!(kept, fields(&[("y", "z")]), "{name}");
+        let (received, directives) = (fields(&[(name, "x"), ("y", "z")]), ResponseDirectives::default());
+        let kept = stored_fields(&received, &directives, &Policy::default(), false);
+        assert!(kept.eq(&fields(&[("y", "z")])), "{name}");
     }
 }

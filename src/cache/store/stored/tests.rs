@@ -1,4 +1,5 @@
 use super::*;
+use crate::cache::rules::range::Span;
 use crate::cache::tests::{anonymous, names, permit};
 use crate::keyed::Keyed;
 

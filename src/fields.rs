@@ -114,7 +114,20 @@ pub fn is_token(text: &[u8]) -> bool {
 /// Source: RFC 9110 section 5.6.2.
 #[must_use]
 pub fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    // A bit for each octet: asked of every one of many names.
+    const TCHARS: u128 = bits(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    byte < 128 && TCHARS >> byte & 1 == 1
+}
+
+/// A bit for each of these ASCII octets.
+#[must_use]
+pub const fn bits(mut octets: &[u8]) -> u128 {
+    let mut bits = 0;
+    while let [first, rest @ ..] = octets {
+        bits |= 1 << *first;
+        octets = rest;
+    }
+    bits
 }
 
 /// The fields named by `Connection`, without the connection options that are no field names here.

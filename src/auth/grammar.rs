@@ -13,6 +13,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use crate::fields::{bits, is_tchar};
+
 /// The longest credentials field value that is looked at, bytes.
 pub const MAX_CREDENTIALS_BYTES: usize = 4096;
 
@@ -103,7 +105,7 @@ pub fn parse(field: &[u8]) -> Result<Credentials<'_>, GrammarError> {
         return Err(GrammarError::TooLong);
     }
     let text = std::str::from_utf8(field).map_err(|_| GrammarError::NotUtf8)?;
-    let (scheme, rest) = split_token(text.trim_matches(is_ows));
+    let (scheme, rest) = split_token(text.trim_matches([' ', '\t']));
     if scheme.is_empty() || !(rest.is_empty() || rest.starts_with(' ')) {
         return Err(GrammarError::Scheme);
     }
@@ -132,13 +134,13 @@ fn parse_parameters(text: &str) -> Result<Parameters<'_>, GrammarError> {
     let mut parameters = Parameters(Vec::with_capacity(12));
     let mut rest = text;
     loop {
-        rest = rest.trim_start_matches(|c| is_ows(c) || c == ',');
+        rest = trim_start(rest, |byte| is_ows(byte) || byte == b',');
         if rest.is_empty() {
             return Ok(parameters);
         }
         let (name, value, after) = parse_parameter(rest)?;
         parameters.add(name, value)?;
-        rest = after.trim_start_matches(is_ows);
+        rest = trim_start(after, is_ows);
         if !(rest.is_empty() || rest.starts_with(',')) {
             return Err(GrammarError::Parameter);
         }
@@ -150,8 +152,8 @@ fn parse_parameters(text: &str) -> Result<Parameters<'_>, GrammarError> {
 /// ABNF (RFC 9110 section 11.2): `auth-param = token BWS "=" BWS ( token / quoted-string )`.
 fn parse_parameter(text: &str) -> Result<(&str, Cow<'_, str>, &str), GrammarError> {
     let (name, rest) = split_token(text);
-    let rest = rest.trim_start_matches(is_ows).strip_prefix('=').ok_or(GrammarError::Parameter)?;
-    let rest = rest.trim_start_matches(is_ows);
+    let rest = trim_start(rest, is_ows).strip_prefix('=').ok_or(GrammarError::Parameter)?;
+    let rest = trim_start(rest, is_ows);
     let (value, after) = match rest.strip_prefix('"') {
         Some(quoted) => unquote(quoted).ok_or(GrammarError::Parameter)?,
         None => {
@@ -167,16 +169,16 @@ fn parse_parameter(text: &str) -> Result<(&str, Cow<'_, str>, &str), GrammarErro
 ///
 /// ABNF (RFC 9110 section 5.6.4): `quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE`.
 fn unquote(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    let plain = text.find(['"', '\\'])?;
+    // One look at each octet: what ends the value, or may not stand in it.
+    let plain = text.bytes().position(|byte| matches!(byte, b'"' | b'\\') || is_forbidden(byte))?;
     if let Some(after) = text.get(plain..)?.strip_prefix('"') {
-        let value = text.get(..plain)?;
-        return is_quotable(value).then_some((Cow::Borrowed(value), after));
+        return Some((Cow::Borrowed(text.get(..plain)?), after));
     }
     let mut value = String::new();
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
-            '"' => return is_quotable(&value).then_some((Cow::Owned(value), characters.as_str())),
+            '"' => return (!value.bytes().any(is_forbidden)).then_some((Cow::Owned(value), characters.as_str())),
             '\\' => value.push(characters.next()?),
             other => value.push(other),
         }
@@ -184,9 +186,9 @@ fn unquote(text: &str) -> Option<(Cow<'_, str>, &str)> {
     None
 }
 
-/// No control character but HTAB: `qdtext` and `quoted-pair` of RFC 9110 section 5.6.4.
-fn is_quotable(text: &str) -> bool {
-    text.bytes().all(|b| b == b'\t' || !b.is_ascii_control())
+/// A control character other than HTAB: no `qdtext`, and in no `quoted-pair` of RFC 9110 section 5.6.4.
+fn is_forbidden(byte: u8) -> bool {
+    byte != b'\t' && byte.is_ascii_control()
 }
 
 /// Splits off the longest token in front, possibly empty.
@@ -195,20 +197,22 @@ fn split_token(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// ABNF (RFC 9110 section 5.6.2): `tchar = "!" / "#" / "$" / ... / DIGIT / ALPHA`.
-fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 /// ABNF (RFC 9110 section 11.2): `token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_token68(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+    const TOKEN68: u128 = bits(b"-._~+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    let end = text.bytes().position(|byte| byte >= 128 || TOKEN68 >> byte & 1 == 0).unwrap_or(text.len());
+    end > 0 && text.bytes().skip(end).all(|byte| byte == b'=')
 }
 
 /// ABNF (RFC 9110 section 5.6.3): `OWS = *( SP / HTAB )`.
-fn is_ows(character: char) -> bool {
-    character == ' ' || character == '\t'
+fn is_ows(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Without the ASCII octets in front that are so.
+fn trim_start(text: &str, is_so: impl Fn(u8) -> bool) -> &str {
+    let start = text.bytes().position(|byte| !is_so(byte)).unwrap_or(text.len());
+    text.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -69,10 +69,17 @@ type Made = (u64, u64);
 
 #[derive(Default)]
 struct Shard {
-    used: BTreeMap<Made, Window>,
+    used: BTreeMap<Made, Used>,
     /// The latest nonce that was forgotten. What is not in the table and not later than this may
     /// have been used before.
     forgotten: Made,
+}
+
+/// A nonce that was used with a right digest: its MAC was right, and is not computed again.
+#[derive(Clone, Copy)]
+struct Used {
+    mac: [u8; MAC_BYTES],
+    counts: Window,
 }
 
 /// The counts of one nonce: bit `i` of `seen` is `highest - i`.
@@ -139,23 +146,26 @@ impl Nonces {
     /// replay").
     #[must_use]
     pub fn admit(&self, nonce: &str, nc: u32, now: SystemTime) -> Standing {
-        let Some(made) = self.parse(nonce) else { return Standing::Stale };
+        let Some((made, mac)) = parse(nonce) else { return Standing::Stale };
         let now_ms = milliseconds(now);
         if !self.is_current(made, now_ms) {
             return Standing::Stale;
         }
         let Some(shard) = self.shards.get(shard_of(made)) else { return Standing::Stale };
         let mut shard = shard.lock();
-        if let Some(window) = shard.used.get_mut(&made) {
-            return if window.admit(nc) { Standing::Fresh } else { Standing::Replayed };
+        if let Some(used) = shard.used.get_mut(&made) {
+            return used.admit(mac, nc);
+        }
+        if !bool::from(self.mac_of(made).ct_eq(&mac)) {
+            return Standing::Stale;
         }
         shard.forget_expired(now_ms.saturating_sub(duration_ms(self.lifetime)));
         if !shard.may_add(made, self.shard_capacity) {
             return Standing::Stale;
         }
-        let mut window = Window::default();
-        window.admit(nc);
-        shard.used.insert(made, window);
+        let mut counts = Window::default();
+        counts.admit(nc);
+        shard.used.insert(made, Used { mac, counts });
         Standing::Fresh
     }
 
@@ -163,18 +173,6 @@ impl Nonces {
     #[must_use]
     pub fn remembered(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().used.len()).sum()
-    }
-
-    /// The issue time and seed of a nonce that carries our MAC.
-    fn parse(&self, nonce: &str) -> Option<Made> {
-        let mut octets = [0_u8; NONCE_BYTES];
-        if nonce.len() != NONCE_BYTES / 3 * 4 || STANDARD.decode_slice(nonce, &mut octets) != Ok(NONCE_BYTES) {
-            return None;
-        }
-        let (stamped, mac) = octets.split_at_checked(TIME_BYTES + SEED_BYTES)?;
-        let (time, seed) = stamped.split_at_checked(TIME_BYTES)?;
-        let made = (number(time), number(seed));
-        bool::from(self.mac_of(made).ct_eq(mac)).then_some(made)
     }
 
     /// Source: RFC 7616 section 5.4: the time a nonce is good is limited.
@@ -191,6 +189,16 @@ impl Nonces {
             *to = from;
         }
         cut
+    }
+}
+
+impl Used {
+    /// Source: RFC 7616 section 3.4 (nc).
+    fn admit(&mut self, mac: [u8; MAC_BYTES], nc: u32) -> Standing {
+        if !bool::from(self.mac.ct_eq(&mac)) {
+            return Standing::Stale;
+        }
+        if self.counts.admit(nc) { Standing::Fresh } else { Standing::Replayed }
     }
 }
 
@@ -233,6 +241,17 @@ impl Window {
         self.seen |= bit;
         is_new
     }
+}
+
+/// The issue time, the seed and the MAC that a nonce carries, whoever made it.
+fn parse(nonce: &str) -> Option<(Made, [u8; MAC_BYTES])> {
+    let mut octets = [0_u8; NONCE_BYTES];
+    if nonce.len() != NONCE_BYTES / 3 * 4 || STANDARD.decode_slice(nonce, &mut octets) != Ok(NONCE_BYTES) {
+        return None;
+    }
+    let (stamped, mac) = octets.split_at_checked(TIME_BYTES + SEED_BYTES)?;
+    let (time, seed) = stamped.split_at_checked(TIME_BYTES)?;
+    Some(((number(time), number(seed)), mac.try_into().ok()?))
 }
 
 /// Time and seed as they stand in a nonce: six and eight octets, big-endian.
@@ -362,11 +381,17 @@ mod tests {
             assert_eq!(bound("realm", 0).admit(&bound(realm, listener).issue(now()), 1, now()), Standing::Stale);
         }
         let nonce = own.issue(now());
-        for at in 0..nonce.len() {
-            let mut altered = nonce.clone().into_bytes();
-            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(own.admit(std::str::from_utf8(&altered).unwrap(), 1, now()), Standing::Stale, "octet {at}");
-        }
+        let every_octet_counts = |nc| {
+            for at in 0..nonce.len() {
+                let mut altered = nonce.clone().into_bytes();
+                altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+                assert_eq!(own.admit(std::str::from_utf8(&altered).unwrap(), nc, now()), Standing::Stale, "octet {at}");
+            }
+        };
+        every_octet_counts(1);
+        assert_eq!(own.admit(&nonce, 1, now()), Standing::Fresh);
+        every_octet_counts(2);
+        assert_eq!(own.admit(&nonce, 2, now()), Standing::Fresh, "an altered one has used no count");
         for text in ["", "A", "====", &"A".repeat(40), &"A".repeat(4000), "ä"] {
             assert_eq!(own.admit(text, 1, now()), Standing::Stale, "{text}");
         }

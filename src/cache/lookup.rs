@@ -181,16 +181,18 @@ pub fn matching<'s>(
 ) -> impl Iterator<Item = &'s Arc<StoredResponse>> {
     // Variants of one key usually name the same fields: one fingerprint then serves them all.
     let mut known: Option<(&[HeaderName], u128)> = None;
-    slot.variants_for(sight).filter(move |stored| {
+    let mut is_selected = move |stored: &'s StoredResponse| {
         let names = stored.vary_names();
         let wanted = match known {
             _ if names.is_empty() => return true,
-            Some((same, wanted)) if same == names => wanted,
+            Some((same, wanted)) if std::ptr::eq(same, names) || same == names => wanted,
             _ => vary::fingerprint(keyed, names, request, normalises),
         };
         known = Some((names, wanted));
         wanted == stored.variant()
-    })
+    };
+    // Sight is the dearer question: it takes a look at the head.
+    slot.variants().iter().filter(move |stored| is_selected(stored) && stored.is_in(sight))
 }
 
 /// What makes one matching response preferable to another: that it is complete, a `Vary`, then its `Date`, then when it

@@ -165,7 +165,7 @@ impl Memory {
 
     /// Whether it was invalidated with a group or withdrawn; what was withdrawn as stale is stale from now on.
     pub(super) fn is_unusable(&self, key: &StoredKey, stored: &StoredResponse) -> bool {
-        let head = stored.head();
+        let head = stored.glance();
         if self.groups().has_invalidated(key.origin(), &head) {
             return true;
         }

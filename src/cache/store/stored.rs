@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use http::header::HeaderName;
 
 use super::content::Content;
@@ -129,7 +129,7 @@ impl StoredResponse {
     }
 
     /// Whether it is there for such requests.
-    fn is_in(&self, sight: Sight) -> bool {
+    pub(in crate::cache) fn is_in(&self, sight: Sight) -> bool {
         self.kind.partition == sight.partition && self.head.load().named.is_for(sight.named)
     }
 
@@ -168,6 +168,11 @@ impl StoredResponse {
     #[must_use]
     pub fn head(&self) -> Arc<Head> {
         self.head.load_full()
+    }
+
+    /// The same for a look at it, without a share in it.
+    pub(super) fn glance(&self) -> Guard<Arc<Head>> {
+        self.head.load()
     }
 
     /// Puts a freshened head in place, without touching the store's index, and gives it back: what

@@ -119,6 +119,7 @@ class Case:
         self.users = given.get("users", 1)
         self.path = given.get("path", "/1k")
         self.idle = given.get("idle", 0)
+        self.again = given.get("again", False)
         self.routes = given.get("routes", '[[route]]\nupstream = "origin"\n')
 
 
@@ -166,13 +167,16 @@ class Client:
 
     def __init__(self, case, port, gateway):
         self.case, self.port, self.gateway = case, port, gateway
-        self.rest, self.nonce, self.count = b"", None, 0
+        self.rest, self.nonce, self.count, self.asked = b"", None, 0, 0
         self.connection = connect(port)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.settimeout(START)
 
     def ask(self, path, fields=""):
-        lines = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}{self.credentials(path)}\r\n"
+        self.asked += 1
+        # What comes again byte for byte has a way of its own.
+        number = "" if self.case.again else f"Number: {self.asked:08}\r\n"
+        lines = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}{number}{self.credentials(path)}\r\n"
         settle(self.gateway)
         self.connection.sendall(lines.encode())
         head, self.rest = read_message(self.connection, self.rest)

@@ -87,6 +87,7 @@ pub struct Question<'a> {
 pub struct Access {
     rules: Vec<AccessRule>,
     index: Index,
+    names_networks: bool,
     connect_ports: Vec<u16>,
     allow_ports: Vec<u16>,
     guard: Guard,
@@ -98,6 +99,7 @@ impl Access {
     pub fn new(settings: &Settings, own: &[SocketAddr]) -> Self {
         Self {
             index: Index::new(settings.access.iter().map(named)),
+            names_networks: settings.access.iter().any(|rule| !rule.networks.is_empty()),
             rules: settings.access.clone(),
             connect_ports: settings.forward.connect_ports.clone(),
             allow_ports: settings.forward.allow_ports.clone(),
@@ -125,6 +127,12 @@ impl Access {
         }
         self.check_rules(&question)?;
         Ok(Permit { principal: question.principal, target: question.target, authority: OnceLock::new() })
+    }
+
+    /// Whether any rule looks at where a request comes from.
+    #[must_use]
+    pub fn names_networks(&self) -> bool {
+        self.names_networks
     }
 
     /// May this address be connected to for a forward target? Own addresses never.

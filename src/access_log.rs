@@ -15,15 +15,17 @@ mod record;
 mod tests;
 mod writer;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
 
 use http::{Method, StatusCode, Version};
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::keyed::Keyed;
-use crate::metrics::Metrics;
+use crate::metrics::{Ended, Metrics};
 use crate::otel::Exporter;
 use crate::trace::{Span, TraceContext};
 pub use line::format_hash;
@@ -107,6 +109,12 @@ impl Observer {
         self.writer.is_some() || self.exporter.is_some()
     }
 
+    /// Whether exchanges are told to a collector, each as a part of a trace of its own.
+    #[must_use]
+    pub fn records_traces(&self) -> bool {
+        self.exporter.is_some()
+    }
+
     /// This exchange's own part of a trace, if it is recorded; the same id and trace give the same one again.
     #[must_use]
     pub fn span(&self, id: u64, trace: Option<TraceContext>, version: Version) -> Option<Box<Span>> {
@@ -118,6 +126,21 @@ impl Observer {
     pub fn next_id(&self) -> u64 {
         // An odd factor is a permutation of the 64-bit numbers: the ids are scattered and unique.
         self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.salt
+    }
+
+    /// Another exchange ended as the one of this record did: the same request of this client, answered from the store with the
+    /// same bytes.
+    pub fn repeated(&self, record: &Record, client: IpAddr, time: SystemTime, started: Instant) {
+        let duration = Clock::instant().saturating_duration_since(started);
+        if record.judged {
+            self.metrics.authentication(record.auth.0, record.auth.1);
+        }
+        self.metrics.request(&Ended { duration, ..record.ended() });
+        self.metrics.repeated();
+        if let Some(writer) = &self.writer {
+            let place = (self.next_id(), client, time, started, duration);
+            writer.write(Box::new(record.again(place)));
+        }
     }
 
     /// Waits until everything recorded so far is written and sent, and ends the writer; later lines and spans are

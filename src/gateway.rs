@@ -7,6 +7,7 @@
 //! [`Gateway::handle`] is the outer function: it starts the clock, calls `serve`, maps an error to an
 //! answer once and records once.
 
+mod again;
 mod answering;
 mod assembly;
 mod authentication;
@@ -51,11 +52,13 @@ use crate::fields::nominates_protected;
 use crate::hop::{self, Pseudonym, is_plainly_coded};
 use crate::keyed::Keyed;
 use crate::policy::{Policies, Routes};
+use crate::repeats::Repeats;
 use crate::reply::{self, CacheStatus, Shown};
 use crate::server::Connection;
 use crate::shadow::Shadow;
 use crate::target::{self, Arrival, Target};
 use crate::upstream::Upstreams;
+pub use again::Again;
 pub use answering::Answering;
 use boarding::Boarded;
 use exchange::Exchange;
@@ -81,6 +84,8 @@ pub struct Gateway {
     /// Bytes of transfers that are kept for the store but not stored yet.
     in_flight_bytes: Arc<AtomicU64>,
     open_tunnels: Arc<AtomicUsize>,
+    /// Answers that are given again within their second.
+    repeats: Repeats,
     /// Other policies that are evaluated beside these.
     shadow: Option<Shadow>,
     /// Requests of the gateway's own that may run in the background at one time.
@@ -160,8 +165,10 @@ impl Gateway {
         exchange.record.destination = Some(way.destination);
         let key = way.key(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
+        let standing = exchange.standing(key.hash());
         match self.look_up(exchange, &key, &way) {
             Decision::Serve(chosen) => {
+                exchange.note_repeatable((&permit, &way.policy), &chosen, standing);
                 let answer = self.serve_stored(exchange, (&permit, &way), &chosen);
                 self.cast_shadow(exchange, &permit, &way);
                 Ok(Step::Answer(answer))

@@ -13,6 +13,7 @@
 //! | [`policy`] | the cache policy compiled from the configuration for this target |
 //! | [`cache`] | key, stored responses, the RFC 9111 rules, the memory tier, transfers |
 //! | [`upstream`] | pools, balance, name resolution with the destination guard, tunnels |
+//! | [`repeats`] | answers that the same request head is given again within seconds, while nothing changed |
 //! | [`reply`] | what is written to the client: `Age`, `Via`, `Cache-Status`, errors |
 //! | [`metrics`], [`access_log`], [`otel`], [`admin`] | what the operator sees |
 //!
@@ -49,6 +50,7 @@ pub mod lint;
 pub mod metrics;
 pub mod otel;
 pub mod policy;
+pub mod repeats;
 pub mod reply;
 pub mod server;
 pub mod shadow;

@@ -46,6 +46,7 @@ pub struct Metrics {
     followers: Vec<(FollowerOutcome, Counter)>,
     canary: Vec<(CanaryOutcome, Counter)>,
     leak_suspect: Counter,
+    repeated: Counter,
     flights: Gauge,
     waiting: Gauge,
     access_denied: ByName,
@@ -159,6 +160,11 @@ impl Metrics {
             counter.increment(1);
         }
         self.decisions.count(ended, &self.recorder);
+    }
+
+    /// One exchange was answered again without a look-up; it is counted as a request besides.
+    pub fn repeated(&self) {
+        self.repeated.increment(1);
     }
 
     /// A request head that could not be read was answered with this code (RFC 9112 section 3).
@@ -320,6 +326,7 @@ impl Metrics {
                 .map(|outcome| (outcome, metrics::counter!(families::CANARY, "outcome" => outcome.as_str())))
                 .into(),
             leak_suspect: metrics::counter!(families::LEAK_SUSPECT),
+            repeated: metrics::counter!(families::CACHE_REPEATED),
             flights: metrics::gauge!(families::FLIGHTS),
             waiting: metrics::gauge!(families::FLIGHT_WAITING),
             access_denied: ByName::default(),

@@ -70,7 +70,7 @@ pub fn is_recorded(context: Option<TraceContext>, sample: Share, draw: u64) -> b
 }
 
 /// This gateway's part of a trace: one exchange with a client, and what was asked of origins for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Span {
     /// Names the whole trace; never zero.
     pub trace_id: u128,

@@ -79,7 +79,9 @@ class Bench:
         known = used + machine.spent(before[1], after[1]) + after[2] - before[2]
         report["cpu_us"] = used / report["answers"] * 1e6
         report["other"] = max(0.0, (worked[0] - working[0] - known) / report["took"])
-        report["idle"] = (worked[1] - working[1]) / (worked[0] - working[0] + worked[1] - working[1])
+        ticks = worked[0] - working[0] + worked[1] - working[1]
+        # Between two ticks of the clock nothing is known.
+        report["idle"] = (worked[1] - working[1]) / ticks if ticks else 0.0
         return report
 
     def _look(self, server):

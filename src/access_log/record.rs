@@ -17,7 +17,7 @@ use crate::trace::{Span, TraceContext};
 use crate::upstream::Destination;
 
 /// One exchange with a client.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Record {
     /// From [`super::Observer::next_id`]; 0: none was given.
     pub id: u64,
@@ -134,6 +134,18 @@ impl Record {
             complete: false,
             duration: Duration::ZERO,
         }
+    }
+
+    /// A copy of the record that an exchange leaves whose content of this length is sent to its end.
+    #[must_use]
+    pub fn ended_with(&self, length: u64) -> Self {
+        let bytes = if super::has_content(&self.method, self.status) { length } else { 0 };
+        Self { bytes, complete: true, ..self.clone() }
+    }
+
+    /// The record of another exchange that ended as this one, whose number, client, time and duration are these.
+    pub(super) fn again(&self, (id, client, time, started, duration): (u64, IpAddr, SystemTime, Instant, Duration)) -> Self {
+        Self { id, client, time, started, duration, ..self.clone() }
     }
 
     /// What the metrics count of an exchange that has ended.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::HeaderName;
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderName};
 
 use super::digest::{self, HexHash};
 use super::grammar::{self, Parameters, Payload};
@@ -195,6 +195,24 @@ impl Authenticator {
         })
     }
 
+    /// Until when the Basic credentials in these fields are recognised as they are, whatever the operator revokes.
+    ///
+    /// Source: RFC 7617 section 2.
+    #[must_use]
+    pub fn remembers_until(&self, fields: &HeaderMap) -> Option<SystemTime> {
+        let field = match self.role {
+            ListenerAuth::Proxy => PROXY_AUTHORIZATION,
+            ListenerAuth::Origin => AUTHORIZATION,
+            ListenerAuth::None => return None,
+        };
+        let line = fields.get(field)?.as_bytes();
+        (scheme_of(line) == Scheme::Basic).then(|| self.shared.verdicts.until(self.verdict_key(line)))?
+    }
+
+    fn verdict_key(&self, line: &[u8]) -> u128 {
+        self.shared.keyed.start("basic verdict").number(self.number).part(line).finish()
+    }
+
     /// How many password hashes were computed since the start, those for unknown users included.
     #[must_use]
     pub fn passwords_hashed(&self) -> u64 {
@@ -209,7 +227,7 @@ impl Authenticator {
         if line.len() > grammar::MAX_CREDENTIALS_BYTES {
             return reject(Outcome::Malformed);
         }
-        let key = self.shared.keyed.start("basic verdict").number(self.number).part(line).finish();
+        let key = self.verdict_key(line);
         if let Some(name) = self.shared.verdicts.recall(key, now) {
             return Recognised::Known(Ok(Principal { name: Some(name), scheme: Scheme::Basic }));
         }

@@ -75,6 +75,13 @@ impl Verdicts {
         self.0.recall(key, now)
     }
 
+    /// Until when this credential is recalled, if it is remembered.
+    #[must_use]
+    pub fn until(&self, key: u128) -> Option<SystemTime> {
+        let shard = self.0.shard(key)?.read();
+        shard.get(&key).and_then(|remembered| remembered.since.checked_add(self.0.ttl))
+    }
+
     /// The verdict on a credential: the one in the air if there is one, else that of `work`.
     ///
     /// `work` runs on a blocking thread when there is room; it is dropped unused when nobody waits

@@ -17,6 +17,7 @@ use crate::config::settings::{Listener, ListenerAuth, Settings};
 use crate::hop::{Pseudonym, consumed_fields};
 use crate::keyed::Keyed;
 use crate::policy::{Policies, Routes};
+use crate::repeats::Repeats;
 use crate::shadow::{self, Shadow};
 use crate::trace::TRACE_FIELDS;
 use crate::upstream::Upstreams;
@@ -104,6 +105,7 @@ impl Gateway {
             routes: Routes::new(&settings),
             upstreams,
             consumed: settings.listeners.iter().map(consumes).collect(),
+            repeats: Repeats::default(),
             shadow: Shadow::of(&settings, shadowed),
             memory,
             flights,

@@ -31,6 +31,7 @@ use crate::config::settings::Listener;
 use crate::error::Error;
 use crate::hop::is_connection_scheme;
 use crate::policy::{Candidates, CompiledPolicy};
+use crate::repeats::{Basis, Repeatable};
 use crate::reply::{self, CacheStatus};
 use crate::server::Connection;
 use crate::shadow::Witness;
@@ -77,6 +78,8 @@ pub(super) struct Exchange {
     /// What the cache will say about itself if the exchange fails behind it.
     pub(super) behind_cache: Option<CacheStatus>,
     pub(super) record: Box<Record>,
+    /// What its answer rests on, if it may be given again.
+    pub(super) basis: Option<Basis>,
     /// What the shadow has to know, where there is one.
     pub(super) witness: Option<Box<Witness>>,
     /// A validation in the background: nobody waits for the answer.
@@ -137,6 +140,7 @@ impl Exchange {
             has_waited: false,
             behind_cache: None,
             record,
+            basis: None,
             witness,
             turn: None,
         }
@@ -298,12 +302,22 @@ impl Exchange {
             .map(|names| vary::fingerprint(&self.gateway.keyed, &names, &self.fields, self.normalises));
     }
 
+    /// An answer that may be given again is offered to the connection, with the record of one that was sent to its end.
+    fn offer_again(&mut self, response: &Response<Body>) {
+        let Some(basis) = self.basis.take() else { return };
+        if let Some(length) = response.body().size_hint().exact() {
+            let record = self.record.ended_with(length);
+            self.connection.repetition.offer(Box::new(Repeatable { basis, record: Box::new(record) }));
+        }
+    }
+
     /// Ties the record to the end of the answer's content.
     pub(super) fn finish(mut self, response: Response<Body>) -> Response<ReplyBody> {
         self.record.status = response.status();
         if self.gateway.observer.logs_access() {
             self.note_response(response.headers());
         }
+        self.offer_again(&response);
         let finish = Finish::new(Arc::clone(&self.gateway.observer), self.record);
         response.map(|content| ReplyBody::new(content, Some(finish)))
     }

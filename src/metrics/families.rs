@@ -50,6 +50,7 @@ pub(super) const REQUEST_DURATION: &str = "vouchsafe_request_duration_seconds";
 pub(super) const RESPONSE_BYTES: &str = "vouchsafe_response_bytes_total";
 pub(super) const DECISIONS: &str = "vouchsafe_decisions_total";
 pub(super) const CACHE_REQUESTS: &str = "vouchsafe_cache_requests_total";
+pub(super) const CACHE_REPEATED: &str = "vouchsafe_cache_repeated_total";
 pub(super) const CACHE_AUTHORIZATION: &str = "vouchsafe_cache_authorization_total";
 pub(super) const AUTH: &str = "vouchsafe_auth_total";
 pub(super) const AUTH_DURATION: &str = "vouchsafe_auth_duration_seconds";
@@ -80,7 +81,7 @@ pub(super) const CONFIG_TIME: &str = "vouchsafe_config_timestamp_seconds";
 pub(super) const BUILD_INFO: &str = "vouchsafe_build_info";
 
 /// The whole exposition, in the order of the outside contract.
-pub(super) const FAMILIES: [Family; 33] = [
+pub(super) const FAMILIES: [Family; 34] = [
     counter(REQUESTS, &["listener", "method", "code"], "Exchanges with clients, by listener, method and status code."),
     histogram(
         REQUEST_DURATION,
@@ -98,6 +99,11 @@ pub(super) const FAMILIES: [Family; 33] = [
         "Exchanges, by upstream, what the cache contributed, what came of authentication, and the word that decided.",
     ),
     counter(CACHE_REQUESTS, &["result"], "Requests that came to the cache, by what it contributed."),
+    counter(
+        CACHE_REPEATED,
+        &[],
+        "Hits among them whose request came again byte for byte, given the same answer without a look-up.",
+    ),
     counter(
         CACHE_AUTHORIZATION,
         &["decision", "reason"],

@@ -27,9 +27,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::body::{BodyError, ReplyBody};
 use crate::config::settings::Limits;
 use crate::interim::Interim;
+use crate::repeats::Repetition;
 use crate::target::LastAuthority;
 use crate::upstream::Pins;
 
+use super::again::{Encore, Repeating};
 use super::registry::Open;
 use super::socket::Watched;
 use super::watch::{Order, Watch};
@@ -50,6 +52,8 @@ pub struct Connection {
     pub pins: Pins,
     /// The authority that was asked for last.
     pub authority: LastAuthority,
+    /// What is given again on this connection.
+    pub repetition: Repetition,
 }
 
 impl Connection {
@@ -59,8 +63,18 @@ impl Connection {
         // An address has no character that a value may not have.
         let address = HeaderValue::try_from(peer.ip().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         let (interim, pins, authority) = (Interim::default(), Pins::default(), LastAuthority::default());
-        Self { peer, address, tls, interim, pins, authority }
+        Self { peer, address, tls, interim, pins, authority, repetition: Repetition::default() }
     }
+}
+
+/// Who answers what comes on a connection.
+pub(super) trait Host: Repeating + Clone + Unpin + Send + 'static {
+    /// The answer to one request.
+    fn answer(
+        &self,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<Self>;
 }
 
 /// hyper's settings for client connections, made once.
@@ -94,24 +108,24 @@ impl Http {
     /// # Errors
     ///
     /// What hyper says about a broken connection or an unreadable request.
-    pub(super) async fn serve<S, H, R>(&self, socket: (S, Open), connection: Connection, handler: H) -> hyper::Result<()>
+    pub(super) async fn serve<S, H>(&self, socket: (S, Open), connection: Connection, host: H) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        H: Fn(Arc<Connection>, Request<Incoming>) -> R,
-        R: Future<Output = Response<ReplyBody>> + Unpin,
+        H: Host,
     {
         let (stream, open) = socket;
         let watch = Arc::clone(open.watch());
         let noted = Arc::clone(&watch);
         let interim = connection.interim.clone();
-        let wire = Wire::new(Watched::new(stream, open), interim.clone());
-        let waiting = interim.clone();
         let connection = Arc::new(connection);
+        let wire = Wire::new(Watched::new(stream, open), interim.clone());
+        let wire = Encore::new(wire, host.clone(), Arc::clone(&connection), Arc::clone(&watch));
+        let waiting = interim.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             noted.exchange_begins(!request.body().is_end_stream());
             interim.turn();
             let is_connect = *request.method() == Method::CONNECT;
-            let state = Asking::Asked(handler(Arc::clone(&connection), request));
+            let state = Asking::Asked(host.answer(Arc::clone(&connection), request));
             Asked { state, is_connect, watch: Arc::clone(&noted), interim: interim.clone() }
         });
         let mut serving = pin!(self.0.serve_connection(TokioIo::new(wire), service).with_upgrades());

@@ -23,8 +23,9 @@ use crate::body::ReplyBody;
 use crate::clock::Clock;
 use crate::config::describe;
 use crate::config::settings::Settings;
-use crate::gateway::{Found, Gateway, Health};
+use crate::gateway::{Again, Found, Gateway, Health};
 use crate::metrics::ReloadOutcome;
+use crate::repeats::{Name, Repeatable};
 
 use super::connection::Connection;
 use super::front::{Doors, Front, Handler};
@@ -62,6 +63,14 @@ impl Handler for Desk {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static {
         self.0.handle(connection, listener, request)
+    }
+
+    fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+        self.0.again(place, head, send)
+    }
+
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
+        self.0.keep(name, repeatable, bytes);
     }
 }
 

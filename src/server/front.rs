@@ -17,9 +17,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::ReplyBody;
 use crate::config::settings::{Limits, Settings};
+use crate::gateway::Again;
 use crate::metrics::{Metrics, RefusedConnection};
+use crate::repeats::{Name, Repeatable};
 
-use super::connection::{Connection, Http};
+use super::again::Repeating;
+use super::connection::{Connection, Host, Http};
 use super::listen::{Bound, Listening};
 use super::registry::{Open, Registry, Rules};
 use super::watch::Patience;
@@ -39,6 +42,12 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
         listener: usize,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static;
+
+    /// Answers a request whose head came before as it was answered then, if it would be answered so again.
+    fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R>;
+
+    /// Keeps an answer under a name from [`Again::Wanted`].
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>);
 }
 
 /// Listeners as a configuration wants them, bound and not yet accepting.
@@ -88,6 +97,37 @@ struct Attendant<H> {
     handler: H,
     metrics: Arc<Metrics>,
     handshake_time: Duration,
+}
+
+/// Whoever has the place of a listener's attendant when it is asked.
+struct Seat<H>(Arc<ArcSwap<Attendant<H>>>);
+
+impl<H> Clone for Seat<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H: Handler> Host for Seat<H> {
+    fn answer(
+        &self,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<H> {
+        let now = self.0.load();
+        now.handler.clone().answer(connection, now.listener, request)
+    }
+}
+
+impl<H: Handler> Repeating for Seat<H> {
+    fn again<R>(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+        let now = self.0.load();
+        now.handler.again((connection, now.listener), head, send)
+    }
+
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
+        self.0.load().handler.keep(name, repeatable, bytes);
+    }
 }
 
 impl Front {
@@ -277,14 +317,11 @@ impl<H: Handler> Attendant<H> {
     /// has the seat then.
     async fn attend(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, open: Open, seat: Arc<ArcSwap<Self>>) {
         let connection = Connection::new(peer, self.tls.is_some());
-        let handler = move |connection: Arc<Connection>, request: Request<Incoming>| {
-            let now = seat.load();
-            now.handler.clone().answer(connection, now.listener, request)
-        };
+        let host = Seat(seat);
         let ended = match &self.tls {
-            None => self.http.serve((stream, open), connection, handler).await,
+            None => self.http.serve((stream, open), connection, host).await,
             Some(tls) => match tokio::time::timeout(self.handshake_time, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http.serve((stream, open), connection, handler).await,
+                Ok(Ok(stream)) => self.http.serve((stream, open), connection, host).await,
                 Ok(Err(error)) => return self.no_handshake(peer, &error),
                 Err(late) => return self.no_handshake(peer, &late),
             },

@@ -9,6 +9,7 @@
 //!
 //! - see `connection`
 
+mod again;
 mod connection;
 mod control;
 mod error;

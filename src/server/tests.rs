@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::body::{Body, ReplyBody};
 use crate::config::settings::{Limits, Tls};
+use crate::gateway::Again;
+use crate::repeats::{Name, Repeatable};
 
 /// Long enough never to matter in a test that works.
 const NEVER: Duration = Duration::from_secs(60);
@@ -42,6 +44,12 @@ where
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static {
         Box::pin((self.0)(connection, listener, request))
     }
+
+    fn again<S>(&self, _: (&Connection, usize), _: &[u8], _: impl FnOnce(&[u8]) -> S) -> Again<S> {
+        Again::Unknown
+    }
+
+    fn keep(&self, _: Name, _: Box<Repeatable>, _: Vec<u8>) {}
 }
 
 /// A front with a handler of the test's own; dropping `stop` stops it.

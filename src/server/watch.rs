@@ -117,6 +117,11 @@ impl Watch {
         }
     }
 
+    /// Whether the last request had no content and its response was handed over to the end.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.note() & (HEAD | EXCHANGE | TUNNEL | CONTENT) == 0
+    }
+
     /// Whether the connection is a tunnel.
     pub(super) fn is_tunnel(&self) -> bool {
         self.note() & TUNNEL != 0

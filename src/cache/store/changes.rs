@@ -23,7 +23,7 @@ impl Memory {
     ///
     /// Source: RFC 9111 section 4.3.4.
     pub fn settle(&self, hash: u128, stored: &Arc<StoredResponse>, becomes: Becomes) -> Option<Arc<Head>> {
-        match becomes {
+        let head = match becomes {
             Becomes::Freshened(head) => Some(stored.freshen(head)),
             Becomes::Left => None,
             Becomes::Outdated => {
@@ -34,7 +34,9 @@ impl Memory {
                 self.remove(hash, stored);
                 None
             }
-        }
+        };
+        self.changes.note(hash);
+        head
     }
 
     /// The turn to validate a stored response in the background, for a decision that was made on this head; none where
@@ -72,8 +74,12 @@ impl Memory {
         for hash in self.key_paths(target).iter().map(others).filter(|hash| *hash != key.hash()) {
             self.invalidate(hash, sent);
         }
-        for group in &groups::invalidated(answer) {
+        let groups = groups::invalidated(answer);
+        for group in &groups {
             self.groups().invalidate((target.scheme, &target.host, target.port), group);
+        }
+        if !groups.is_empty() {
+            self.changes.note_many();
         }
         for path_and_query in related_paths(target, answer) {
             let related = Target { path_and_query, ..target.clone() };
@@ -110,6 +116,7 @@ impl Memory {
             // Gives the memory back; what is on its way is kept out by the number.
             self.index.invalidate_all();
         }
+        self.changes.note_many();
     }
 
     /// How many stored responses a withdrawal would reach now. Looks at all of them, unless a URI names them.

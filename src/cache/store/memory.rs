@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use super::groups::Groups;
 use super::invalidations::Invalidations;
 use super::spellings::Spellings;
+use super::standing::Changes;
 use super::stored::{Slot, StoredResponse};
 use super::withdrawals::Withdrawals;
 use crate::cache::key::{CacheKey, StoredKey};
@@ -35,6 +36,7 @@ pub struct Memory {
     pub(super) withdrawals: Withdrawals,
     pub(super) spellings: Spellings,
     ready: Ready,
+    pub(super) changes: Changes,
 }
 
 impl Memory {
@@ -53,8 +55,8 @@ impl Memory {
             .build_with_hasher(AlreadyHashed);
         let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
         let (invalidations, groups, withdrawals) = (Invalidations::new(), Groups::new(), Withdrawals::default());
-        let (spellings, ready) = (Spellings::default(), Ready::default());
-        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings, ready }
+        let (spellings, ready, changes) = (Spellings::default(), Ready::default(), Changes::new());
+        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings, ready, changes }
     }
 
     /// What is stored for this key and was neither invalidated with a group nor withdrawn.
@@ -108,6 +110,7 @@ impl Memory {
         if self.invalidations.has_since(key.hash(), epoch) {
             self.index.invalidate(&key.hash());
         }
+        self.changes.note(key.hash());
         let before = self.inserted_bytes.fetch_add(weight, Ordering::Relaxed);
         if before / MAINTENANCE_BYTES != (before + weight) / MAINTENANCE_BYTES {
             self.index.run_pending_tasks();
@@ -121,6 +124,7 @@ impl Memory {
             Some(slot) if !slot.variants().iter().any(|other| Arc::ptr_eq(other, stored)) => Op::Nop,
             Some(slot) => slot.without(stored).map_or(Op::Remove, |slot| Op::Put(Arc::new(slot))),
         });
+        self.changes.note(hash);
     }
 
     /// Drops everything stored under this hash, and whatever a running fill is about to store there.
@@ -132,6 +136,7 @@ impl Memory {
     pub fn invalidate(&self, hash: u128, sent: u64) -> u64 {
         let epoch = self.invalidations.note(hash, sent);
         self.index.invalidate(&hash);
+        self.changes.note(hash);
         epoch
     }
 

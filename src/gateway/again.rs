@@ -1,0 +1,214 @@
+//! The way of a request whose head came a moment ago: to the answer that it was given then.
+//!
+//! RFC 9111 section 4 (when a stored response answers), RFC 9110 section 11.4 (credentials are judged on each request). All
+//! that was decided on the ordinary way is decided again by comparison: the head is the same, credentials included, and so
+//! are the configuration, the client's address where an access rule looks at it, what is stored, and the second. What is
+//! asked each time anew is whether the user was revoked since.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header;
+
+use super::Gateway;
+use super::exchange::Exchange;
+use crate::access::Permit;
+use crate::auth::Scheme;
+use crate::cache::entry::Head;
+use crate::cache::lookup::Chosen;
+use crate::cache::rules::canary::Share;
+use crate::cache::store::Standing;
+use crate::clock::Clock;
+use crate::policy::CompiledPolicy;
+use crate::repeats::{Basis, Kept, Known, Name, Repeatable, Seconds};
+use crate::reply;
+use crate::server::Connection;
+
+/// What became of a head that may have come before.
+pub enum Again<R> {
+    /// It was answered as before; this is what sending gave back.
+    Sent(R),
+    /// It has to go the ordinary way, and its answer is worth keeping under this name.
+    Wanted(Name),
+    /// It has to go the ordinary way.
+    Unknown,
+}
+
+impl Gateway {
+    /// Answers a request that is `head` and nothing else as it was answered before, if it would be answered so again.
+    ///
+    /// `send` is given all bytes of the answer.
+    ///
+    /// Source: RFC 9111 section 4.
+    pub fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+        let (connection, _) = place;
+        // An origin may know who asks from the connection alone (RFC 4559 section 6), and a shadow looks at every request.
+        if connection.pins.is_used() || self.shadow.is_some() || self.observer.records_traces() {
+            return Again::Unknown;
+        }
+        let (now, light) = (self.clock.now(), self.repeats.light(head));
+        let hash = || self.head_hash(place, head);
+        let Some(mut table) = self.repeats.table() else { return Again::Unknown };
+        match table.look(light, hash, now) {
+            Known::Answer(kept) => {
+                let started = Clock::instant();
+                if self.stands(kept) && brought_up(kept, now) {
+                    let sent = send(&kept.bytes);
+                    self.observer.repeated(&kept.repeatable.record, connection.peer.ip(), now, started);
+                    return Again::Sent(sent);
+                }
+            }
+            Known::Asked => return Again::Wanted(Name { light, hash: hash() }),
+            Known::Nothing => return Again::Unknown,
+        }
+        table.forget(light);
+        Again::Wanted(Name { light, hash: hash() })
+    }
+
+    /// Keeps the bytes of an answer that was offered to be given again.
+    pub fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
+        if let Some(mut table) = self.repeats.table()
+            && let Some(head) = head_of(&bytes, repeatable.record.bytes)
+        {
+            let seconds = places_of_seconds(head);
+            let Name { light, hash } = name;
+            table.keep(light, Kept { repeatable, hash, bytes, seconds }, self.clock.now());
+        }
+    }
+
+    fn head_hash(&self, (connection, listener): (&Connection, usize), head: &[u8]) -> u128 {
+        let mut hash = self.keyed.start("head");
+        hash.number(listener as u64).part(head);
+        if self.access.names_networks() {
+            hash.part(connection.address.as_bytes());
+        }
+        hash.finish()
+    }
+
+    /// Would the same be answered now?
+    fn stands(&self, kept: &Kept) -> bool {
+        let Repeatable { basis, record } = &*kept.repeatable;
+        let is_revoked = |name| self.operator_refuses(name);
+        self.memory.standing(basis.key) == basis.standing && !record.principal.as_deref().is_some_and(is_revoked)
+    }
+
+    fn operator_refuses(&self, name: &str) -> bool {
+        self.authenticators.first().is_some_and(|one| one.revocations().has(name))
+    }
+}
+
+impl Exchange {
+    /// The standing of its key before it is looked up, if its answer is wanted again.
+    pub(super) fn standing(&self, key: u128) -> Option<Standing> {
+        self.connection.repetition.is_wanted().then(|| self.gateway.memory.standing(key))
+    }
+
+    /// Notes that its answer from what is stored may be given again, if that is so.
+    pub(super) fn note_repeatable(
+        &mut self,
+        (permit, policy): (&Permit, &CompiledPolicy),
+        chosen: &Chosen,
+        standing: Option<Standing>,
+    ) {
+        let (Some(standing), Some(key)) = (standing, self.record.url_hash) else { return };
+        // Parts of an answer to a range are told apart by a boundary that is never the same twice.
+        let is_plain = chosen.stale.is_none() && !self.has_content && !self.fields.contains_key(header::RANGE);
+        // Whoever says something about the connection is heard.
+        let is_kept_open = self.version == http::Version::HTTP_11 && !self.fields.contains_key(header::CONNECTION);
+        let is_drawn = policy.settings.canary > Share::NONE;
+        if !is_plain || !is_kept_open || is_drawn || self.connection.pins.is_used() {
+            return;
+        }
+        let (Some(until), Some(end)) = (fresh_second(&chosen.head, self.now), self.end_of_repeats()) else { return };
+        // A request with bounds of its own on age and freshness is held against them each second.
+        let is_bounded = self.fields.contains_key(header::CACHE_CONTROL) || self.fields.contains_key(header::PRAGMA);
+        let end = if is_bounded { end.min(until) } else { end };
+        let (permit, head) = (permit.clone(), Arc::clone(&chosen.head));
+        self.basis = Some(Basis { permit, key, standing, head, from: self.now, until, end });
+    }
+
+    /// When the ordinary way has to be taken again at the latest: credentials are looked at, and the store sees a use.
+    ///
+    /// None where each use of the credentials counts.
+    ///
+    /// Source: RFC 7616 section 3.4: a nonce count is used once.
+    fn end_of_repeats(&self) -> Option<SystemTime> {
+        let end = self.now.checked_add(REPEAT_TIME)?;
+        match (self.record.judged, self.record.auth.0) {
+            (false, _) => Some(end),
+            (true, Scheme::Basic) => {
+                let authenticator = self.gateway.authenticators.get(self.record.listener)?;
+                Some(end.min(authenticator.remembers_until(&self.fields)?))
+            }
+            (true, _) => None,
+        }
+    }
+}
+
+/// How long an answer is given again without the ordinary way.
+const REPEAT_TIME: Duration = Duration::from_secs(8);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Does the answer say what it would say now? Where only the second is another one, it counts on.
+///
+/// Source: RFC 9111 sections 4.2 and 5.1.
+fn brought_up(kept: &mut Kept, now: SystemTime) -> bool {
+    let basis = &kept.repeatable.basis;
+    if now < basis.until {
+        return true;
+    }
+    let head = Arc::clone(&basis.head);
+    let is_fresh = kept.seconds.is_some() && !head.fresh_for(now).is_zero();
+    let (Some(age), Some(ttl), Some(until)) = (head.current_age(now), reply::ttl(&head, now), fresh_second(&head, now)) else {
+        return false;
+    };
+    if is_fresh {
+        kept.count(age.as_secs(), ttl);
+        kept.repeatable.basis.until = until;
+    }
+    is_fresh
+}
+
+/// Where a head of ours counts seconds. The last `Cache-Status` is ours: caches between the origin and us stand in front.
+///
+/// Source: RFC 9111 section 5.1, RFC 9211 sections 2 and 2.5.
+fn places_of_seconds(head: &[u8]) -> Option<Seconds> {
+    let age = digits_after(head, b"\r\nage: ")?;
+    let ttl = digits_after(head, b"\r\ncache-status: vouchsafe; hit; ttl=")?;
+    (age.end < ttl.start).then_some(Seconds { age, ttl })
+}
+
+fn digits_after(bytes: &[u8], name: &[u8]) -> Option<Range<usize>> {
+    let start = memchr::memmem::rfind(bytes, name)? + name.len();
+    let length = bytes.get(start..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (length > 0).then_some(start..start + length)
+}
+
+/// Until when a fresh response answers the same request the same way: `Age` counts whole seconds, and every bound that a
+/// request sets, on the age or on the freshness that is left, is a number of them.
+///
+/// Source: RFC 9111 sections 4.2, 5.1 and 5.2.1.
+fn fresh_second(head: &Head, now: SystemTime) -> Option<SystemTime> {
+    let left = |duration: Duration| match duration.subsec_nanos() {
+        0 => SECOND,
+        nanos => Duration::from_nanos(nanos.into()),
+    };
+    let to_next_age = SECOND.checked_sub(Duration::from_nanos(head.current_age(now)?.subsec_nanos().into()))?;
+    now.checked_add(to_next_age.min(left(head.fresh_for(now))))
+}
+
+/// The head, without the empty line, of one response with content of that length after which the connection stays open.
+///
+/// Source: RFC 9112 sections 2.1 and 9.6.
+fn head_of(bytes: &[u8], content_bytes: u64) -> Option<&[u8]> {
+    let length = bytes.len().checked_sub(usize::try_from(content_bytes).ok()?)?;
+    let head = bytes.get(..length)?.strip_suffix(b"\r\n\r\n")?;
+    let closes = |line: &[u8]| line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case(b"connection:"));
+    let is_one = head.starts_with(b"HTTP/1.1 ") && memchr::memmem::find(head, b"\r\n\r\n").is_none();
+    (is_one && !head.split(|byte| *byte == b'\n').any(closes)).then_some(head)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Between hyper and the socket: a request head that comes again is answered here, and hyper never hears of it.
+//!
+//! What is given to hyper is followed closely enough to know when hyper holds nothing: no byte that was read and not
+//! understood, no response that was not written to its end. Only then is what comes next surely the beginning of a request,
+//! and only then may somebody else write to the socket. On any doubt the connection is hyper's alone from then on.
+//!
+//! RFC 9112 section 2.1 (a message is a head, an empty line, and content as the head says), section 9.3.2 (responses stand in
+//! the order of their requests).
+//!
+//! # Deviations
+//!
+//! none
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::gateway::Again;
+use crate::repeats::{LONGEST_BYTES, Name, Repeatable};
+
+use super::connection::Connection;
+use super::watch::{Order, Watch};
+
+/// Who knows answers that may be given again.
+pub(super) trait Repeating {
+    /// Answers `head` as before by giving the answer to `send`, if it would be answered so again.
+    fn again<R>(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R>;
+
+    /// Keeps an answer as it was written, under a name from [`Again::Wanted`].
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>);
+}
+
+/// A socket on which heads that come again are answered.
+pub(super) struct Encore<S, H> {
+    socket: S,
+    host: H,
+    connection: Arc<Connection>,
+    watch: Arc<Watch>,
+    state: State,
+    /// The rest of an answer that the socket did not take at once.
+    unsent: Bytes,
+}
+
+enum State {
+    /// hyper holds nothing: what comes next is the beginning of a request.
+    Between,
+    /// hyper has one request, and what it writes is the response; perhaps it is wanted.
+    Within(Option<Wanted>),
+    /// What hyper holds is not known any more.
+    Unknown,
+}
+
+/// A response that is copied while it is written.
+struct Wanted {
+    name: Name,
+    bytes: Vec<u8>,
+}
+
+impl<S, H> Encore<S, H> {
+    /// A new connection's socket.
+    pub(super) fn new(socket: S, host: H, connection: Arc<Connection>, watch: Arc<Watch>) -> Self {
+        Self { socket, host, connection, watch, state: State::Between, unsent: Bytes::new() }
+    }
+
+    fn note_written(&mut self, slices: &[io::IoSlice<'_>], written: usize) {
+        let State::Within(wanted) = &mut self.state else { return };
+        let Some(copy) = wanted else { return };
+        let mut left = written;
+        for slice in slices {
+            let taken = slice.get(..left).unwrap_or(slice);
+            copy.bytes.extend_from_slice(taken);
+            left -= taken.len();
+        }
+        if copy.bytes.len() > LONGEST_BYTES {
+            *wanted = None;
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
+    /// Something was read, which may be the head of a request that came before: then it is answered, and nobody else is to
+    /// see it.
+    fn poll_again(&mut self, cx: &mut Context<'_>, read: &[u8]) -> Option<io::Result<()>> {
+        let is_certain = matches!(self.state, State::Between) && is_one_head(read);
+        if !is_certain || self.watch.order() != Order::Serve {
+            self.state = State::Unknown;
+            self.connection.repetition.begin(false);
+            return None;
+        }
+        let mut unsent = Bytes::new();
+        let (socket, watch) = (&mut self.socket, &*self.watch);
+        let again = self.host.again(&self.connection, read, |answer| {
+            // What the socket does not take is noted after this.
+            watch.exchange_begins(false);
+            watch.exchange_ends();
+            let sent = match Pin::new(socket).poll_write(cx, answer) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(sent)) => sent,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => 0,
+            };
+            unsent = Bytes::copy_from_slice(answer.get(sent..).unwrap_or_default());
+            Ok(())
+        });
+        match again {
+            Again::Sent(sent) => {
+                self.unsent = unsent;
+                return Some(sent);
+            }
+            Again::Wanted(name) => {
+                self.connection.repetition.begin(true);
+                self.state = State::Within(Some(Wanted { name, bytes: Vec::new() }));
+            }
+            Again::Unknown => {
+                self.connection.repetition.begin(false);
+                self.state = State::Within(None);
+            }
+        }
+        None
+    }
+
+    /// hyper has written everything it had: perhaps the response is complete, and with it what hyper holds.
+    fn note_flushed(&mut self) {
+        let State::Within(wanted) = &mut self.state else { return };
+        if !self.watch.is_at_rest() {
+            return;
+        }
+        let wanted = wanted.take();
+        self.state = State::Between;
+        if let Some(Wanted { name, bytes }) = wanted
+            && let Some(repeatable) = self.connection.repetition.take()
+        {
+            self.host.keep(name, repeatable, bytes);
+        }
+    }
+
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unsent.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.unsent.is_empty() {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.unsent))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Encore<S, H> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.state, State::Unknown) {
+            ready!(this.poll_unsent(cx))?;
+            return Pin::new(&mut this.socket).poll_read(cx, buffer);
+        }
+        let before = buffer.filled().len();
+        loop {
+            // The next request is not looked at before the last one is answered.
+            ready!(this.poll_unsent(cx))?;
+            ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
+            let read = buffer.filled().get(before..).unwrap_or_default();
+            if read.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            match this.poll_again(cx, read) {
+                Some(sent) => sent?,
+                None => return Poll::Ready(Ok(())),
+            }
+            buffer.set_filled(before);
+            // TLS keeps bytes back until it is told.
+            let _ = Pin::new(&mut this.socket).poll_flush(cx)?;
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin, H: Repeating + Unpin> AsyncWrite for Encore<S, H> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_unsent(cx))?;
+        let written = ready!(Pin::new(&mut this.socket).poll_write_vectored(cx, slices))?;
+        this.note_written(slices, written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_unsent(cx))?;
+        ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
+        this.note_flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_unsent(cx))?;
+        Pin::new(&mut this.socket).poll_shutdown(cx)
+    }
+}
+
+/// Is this one request head from its first to its last byte, as every reader of the protocol would see it?
+///
+/// Each line ends with CR LF, and the only empty one is the last: a reader that takes a bare LF for the end of a line sees
+/// the same end. What the head says of content is hyper's to judge; nothing is kept of a request that has some.
+///
+/// Source: RFC 9112 sections 2.1 and 2.2.
+fn is_one_head(read: &[u8]) -> bool {
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', read) {
+        let Some(line) = read.get(begin..end).and_then(|line| line.strip_suffix(b"\r")) else { return false };
+        begin = end + 1;
+        if line.is_empty() {
+            return begin == read.len();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

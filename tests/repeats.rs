@@ -1,0 +1,322 @@
+//! Requests that come again byte for byte through real sockets: they are answered as before, and as soon as anything that
+//! the answer rested on has changed, they are not.
+//!
+//! RFC 9111 section 4 (when a stored response answers), section 4.4 (invalidation), RFC 9112 section 9.3 (one connection,
+//! many requests), RFC 7616 section 3.4 (a nonce count is used once).
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test is made of fails by panicking with a message"
+)]
+
+mod support;
+
+use serde_json::json;
+use support::cases::Cases;
+use support::wire::Wire;
+use support::{Answer, Gateway, Origin, Reply, SeenRequest, reply, secs, test_clock};
+
+const HEAD: &str = "GET /x HTTP/1.1\r\nhost: app.test\r\n\r\n";
+
+async fn repeated(gateway: &Gateway) -> f64 {
+    gateway.metric("vouchsafe_cache_repeated_total", &[]).await
+}
+
+async fn ask(wire: &mut Wire, head: &str) -> Answer {
+    assert!(wire.send(head).await);
+    wire.answer(if head.starts_with("HEAD") { "HEAD" } else { "GET" }).await
+}
+
+/// Asks until the answer is given again; gives back how often that was, and the last answer.
+async fn warm(gateway: &Gateway, wire: &mut Wire, head: &str) -> (f64, Answer) {
+    let before = repeated(gateway).await;
+    let mut answer = ask(wire, head).await;
+    for _ in 0..4 {
+        answer = ask(wire, head).await;
+    }
+    (repeated(gateway).await - before, answer)
+}
+
+fn shareable(_: &SeenRequest) -> Reply {
+    reply(200).field("cache-control", "public, max-age=60").field("etag", "\"1\"").field("x-tag", "a").body("abc")
+}
+
+/// Everything but the two counts of seconds is the same, these count on, and each is an exchange like any other.
+#[tokio::test]
+async fn n066_what_is_given_again_counts_on_until_it_is_stale() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut wire = gateway.anonymous().open().await;
+    let (mut count, answer) = warm(&gateway, &mut wire, HEAD).await;
+    assert!(count >= 2.0 && answer.hit(), "{count} {}", answer.cache_status());
+    let other = |answer: &Answer| {
+        let fields = answer.fields.clone();
+        fields.into_iter().filter(|(name, _)| name != "age" && name != "cache-status").collect::<Vec<_>>()
+    };
+    for age in 1..60 {
+        clock.advance(secs(1));
+        let next = ask(&mut wire, HEAD).await;
+        assert_eq!(next.status, 200, "{age} {:?} {}", next.fields, next.text());
+        assert_eq!((next.age(), next.ttl(), next.text()), (Some(age), Some(60 - i64::try_from(age).unwrap()), "abc".to_owned()));
+        assert_eq!((next.hit(), next.detail(), other(&next)), (true, answer.detail(), other(&answer)), "{age}");
+    }
+    let later = repeated(&gateway).await;
+    assert!(later > count + 5.0, "other seconds as well: {later}");
+    count = later;
+    clock.advance(secs(1));
+    assert_eq!(ask(&mut wire, HEAD).await.fwd(), Some("stale"));
+    assert_eq!((repeated(&gateway).await, origin.count()), (count, 2));
+    let requests = 5.0 + 59.0 + 1.0;
+    gateway.metric_is("vouchsafe_requests_total", &[("code", "200")], requests).await;
+    gateway.metric_is("vouchsafe_cache_requests_total", &[("result", "hit")], requests - 2.0).await;
+    gateway.metric_is("vouchsafe_response_bytes_total", &[], 3.0 * requests).await;
+    let lines = gateway.log_lines(65).await;
+    let mut ids: Vec<_> = lines.iter().map(|line| line["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 65, "an id is given once");
+    for (line, age) in lines[5..64].iter().zip(1..) {
+        let found = (&line["result"], &line["age"], &line["bytes"], &line["complete"]);
+        assert_eq!(found, (&json!("hit"), &json!(age.to_string()), &json!(3), &json!(true)), "{line}");
+    }
+}
+
+/// Whatever makes the stored response unusable is heard at once.
+#[tokio::test]
+async fn n094_what_changed_is_not_given_again() {
+    let clock = test_clock();
+    let mut cases = Cases::new();
+    for what in ["post", "related", "group", "purge", "stale", "tag", "prefix", "all", "reload", "replaced"] {
+        let origin = Origin::serving(|request| match (&*request.method, &*request.target) {
+            ("POST", "/other") => reply(200).field("location", "/x").field("cache-group-invalidation", "\"g\"").body("done"),
+            ("POST", _) => reply(200).body("done"),
+            _ if request.field("if-none-match").is_some() => reply(200).field("cache-control", "public, max-age=60").body("new"),
+            _ => shareable(request).field("cache-groups", "\"g\"").field("surrogate-key", "tag"),
+        })
+        .await;
+        let gateway = Gateway::reverse(&origin, &clock).policy("stale_if_error = \"0s\"").start().await;
+        let mut wire = gateway.anonymous().open().await;
+        let (count, answer) = warm(&gateway, &mut wire, HEAD).await;
+        cases.check(what, count >= 2.0 && answer.hit(), (count, answer.cache_status()));
+        let asked = origin.count();
+        let purge = async |order: serde_json::Value| {
+            let request = gateway.admin().request("POST", "/purge").field("content-type", "application/json");
+            request.body(order.to_string()).send().await.status
+        };
+        let post = async |path: &str| gateway.anonymous().host("app.test").request("POST", path).body("").send().await.status;
+        let status = match what {
+            "post" => post("/x").await,
+            "related" | "group" => post("/other").await,
+            "purge" => purge(json!({"url": "http://app.test/x"})).await,
+            "stale" => purge(json!({"url": "http://app.test/x", "soft": true})).await,
+            "tag" => purge(json!({"tag": "tag"})).await,
+            "prefix" => purge(json!({"prefix": "http://app.test/"})).await,
+            "all" => purge(json!({"all": true})).await,
+            "reload" => {
+                let bypassing = |text: String| text.replace("stale_if_error = \"0s\"", "cache = \"bypass\"");
+                gateway.reload(bypassing).await.map_or(500, |_| 200)
+            }
+            _ => gateway.anonymous().host("app.test").with("cache-control", "no-cache").get("/x").await.status,
+        };
+        cases.expect(what, status, 200);
+        let next = ask(&mut wire, HEAD).await;
+        match what {
+            "replaced" => cases.expect(what, (next.hit(), next.text()), (true, "new".to_owned())),
+            _ => cases.check(what, !next.hit() && origin.count() > asked, next.cache_status()),
+        }
+    }
+    cases.finish(30);
+}
+
+/// Credentials are judged each time: those that count their uses are, and those of a revoked user are nobody's.
+#[tokio::test]
+async fn x029_credentials_that_come_again_are_judged_again() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::forward(&clock).origin(&origin).set("auth.basic", "verdict_ttl = \"5s\"").start().await;
+    let head = |credentials: &str| {
+        let uri = format!("http://{}/x", origin.address());
+        format!("GET {uri} HTTP/1.1\r\nhost: {}\r\nproxy-authorization: {credentials}\r\n\r\n", origin.address())
+    };
+    let alice = head("Basic YWxpY2U6YWxpY2Utc2VjcmV0");
+    let mut wire = gateway.anonymous().open().await;
+    let (count, answer) = warm(&gateway, &mut wire, &alice).await;
+    assert!(count >= 2.0 && answer.hit(), "{count} {}", answer.status);
+    gateway.metric_is("vouchsafe_auth_total", &[("scheme", "basic"), ("outcome", "ok")], 5.0).await;
+    let wrong = head("Basic YWxpY2U6YWxpY2Utc2VjcmV1");
+    for _ in 0..4 {
+        assert_eq!(ask(&mut wire, &wrong).await.status, 407);
+    }
+    clock.advance(secs(5));
+    let (before, again) = (repeated(&gateway).await, ask(&mut wire, &alice).await);
+    assert_eq!((again.status, repeated(&gateway).await), (200, before), "the verdict is too old");
+    let (count, _) = warm(&gateway, &mut wire, &alice).await;
+    assert!(count >= 2.0);
+    let order = json!({"principal": "alice"}).to_string();
+    let revoked = gateway.admin().request("POST", "/revoke").field("content-type", "application/json").body(order).send().await;
+    assert_eq!((revoked.status, ask(&mut wire, &alice).await.status), (200, 407));
+
+    let gateway = Gateway::forward(&clock).origin(&origin).start().await;
+    let uri = format!("http://{}/x", origin.address());
+    let mut wire = gateway.anonymous().open().await;
+    let once = head(&gateway.digest_challenge().await.credentials("alice", "GET", &uri).value());
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(ask(&mut wire, &once).await.status);
+    }
+    assert_eq!((statuses, repeated(&gateway).await), (vec![200, 407, 407, 407, 407], 0.0));
+}
+
+/// What a response's own rules keep for one is for one, however often the same bytes ask.
+#[tokio::test]
+async fn n016_what_has_no_permission_reaches_the_origin_each_time() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=60").body("alice's")).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut wire = gateway.anonymous().open().await;
+    let head = "GET /x HTTP/1.1\r\nhost: app.test\r\nauthorization: Bearer alice\r\n\r\n";
+    let (count, answer) = warm(&gateway, &mut wire, head).await;
+    assert_eq!((count, answer.fwd(), origin.count()), (0.0, Some("uri-miss"), 5));
+}
+
+/// Requests whose answer is their own: a bound of seconds, a boundary between parts, a last word, a share that is doubted.
+#[tokio::test]
+async fn what_is_one_requests_own_is_not_given_again() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let with = |line: &str| format!("GET /x HTTP/1.1\r\nhost: app.test\r\n{line}\r\n\r\n");
+    let mut wire = gateway.anonymous().open().await;
+    let (count, _) = warm(&gateway, &mut wire, &with("cache-control: max-age=2")).await;
+    assert!(count >= 2.0, "within its second");
+    clock.advance(secs(3));
+    assert_eq!(ask(&mut wire, &with("cache-control: max-age=2")).await.fwd(), Some("request"));
+    let (count, parts) = warm(&gateway, &mut wire, &with("range: bytes=0-0,2-2")).await;
+    assert_eq!((count, parts.status), (0.0, 206));
+    let (count, _) = warm(&gateway, &mut wire, &with("if-none-match: \"1\"")).await;
+    assert!(count >= 2.0);
+    assert_eq!(ask(&mut wire, &with("if-none-match: \"1\"")).await.status, 304);
+    let (count, head) = warm(&gateway, &mut wire, "HEAD /x HTTP/1.1\r\nhost: app.test\r\n\r\n").await;
+    assert_eq!((count >= 2.0, head.status, head.field("content-length")), (true, 200, Some("3")));
+    for line in ["connection: close", "connection: x"] {
+        for _ in 0..4 {
+            let mut wire = gateway.anonymous().open().await;
+            let answer = ask(&mut wire, &with(line)).await;
+            assert_eq!((answer.status, answer.field("connection").is_some()), (200, line.ends_with("close")));
+            assert!(line.ends_with('x') || wire.rest().await.is_empty());
+        }
+    }
+    let doubting = Gateway::reverse(&origin, &clock).policy("canary = 1.0").start().await;
+    let mut wire = doubting.anonymous().open().await;
+    assert_eq!(warm(&doubting, &mut wire, HEAD).await.0, 0.0);
+}
+
+/// Bytes are never taken for a request that are not surely one.
+#[tokio::test]
+async fn x001_content_and_pieces_are_not_taken_for_a_request_that_came_before() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| match &*request.method {
+        "POST" => reply(201).body(format!("posted {}", request.body.len())),
+        _ => shareable(request),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut first = gateway.anonymous().open().await;
+    assert!(warm(&gateway, &mut first, HEAD).await.0 >= 2.0);
+    let asked = repeated(&gateway).await;
+
+    // The content of a request is such a head.
+    let mut wire = gateway.anonymous().open().await;
+    let post = format!("POST /p HTTP/1.1\r\nhost: app.test\r\ncontent-length: {}\r\n\r\n", HEAD.len());
+    assert!(wire.send(&post).await);
+    assert!(wire.is_quiet().await);
+    assert!(wire.send(HEAD).await);
+    assert_eq!(wire.answer("POST").await.text(), format!("posted {}", HEAD.len()));
+    assert_eq!(ask(&mut wire, "GET /y HTTP/1.1\r\nhost: app.test\r\n\r\n").await.text(), "abc");
+
+    // Two at once, and one in two pieces.
+    let mut wire = gateway.anonymous().open().await;
+    assert!(wire.send(format!("{HEAD}{HEAD}")).await);
+    for _ in 0..2 {
+        assert_eq!(wire.answer("GET").await.text(), "abc");
+    }
+    let mut wire = gateway.anonymous().open().await;
+    let (half, rest) = HEAD.split_at(9);
+    assert!(wire.send(half).await);
+    assert!(wire.is_quiet().await);
+    assert_eq!(ask(&mut wire, rest).await.text(), "abc");
+    assert!(wire.is_quiet().await, "one answer to one request");
+    assert_eq!(repeated(&gateway).await, asked, "none of these was one");
+    assert_eq!(ask(&mut first, HEAD).await.text(), "abc");
+    assert_eq!(repeated(&gateway).await, asked + 1.0, "and this was");
+}
+
+/// Through TLS as well.
+#[tokio::test]
+async fn a_secured_connection_is_answered_again() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::reverse(&origin, &clock).tls().start().await;
+    let mut wire = gateway.anonymous().open().await;
+    let (count, answer) = warm(&gateway, &mut wire, HEAD).await;
+    assert_eq!((count >= 2.0, answer.text().as_str(), answer.hit()), (true, "abc", true));
+}
+
+/// Where a rule looks at where a request comes from, another client's answer is not this one's.
+#[tokio::test]
+async fn x010_another_address_is_another_question() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let rules = "[[access]]\nname = \"here\"\nallow = true\nnetworks = [\"127.0.0.1/32\"]\n";
+    let gateway = Gateway::reverse(&origin, &clock).append(rules).start().await;
+    let mut wire = gateway.anonymous().open().await;
+    assert!(warm(&gateway, &mut wire, HEAD).await.0 >= 2.0);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = Wire::new(socket.connect(gateway.address()).await.unwrap());
+    assert_eq!(ask(&mut elsewhere, HEAD).await.status, 403);
+    assert!(ask(&mut wire, HEAD).await.hit());
+}
+
+/// Many who ask for the same, in turn and over connections of their own, each several times within a second: nobody is given
+/// what was made for another, whatever else is given again.
+#[tokio::test]
+async fn n016_who_asks_again_among_others_is_given_what_is_theirs() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| {
+        let (who, language) = (request.field("authorization").unwrap_or("nobody"), request.field("accept-language"));
+        let says = match &*request.target {
+            "/own" => "max-age=60",
+            "/private" => "private, max-age=60",
+            "/judged" => "s-maxage=0",
+            _ => "public, max-age=60",
+        };
+        let text = format!("{} for {who} in {}", request.target, language.unwrap_or("no"));
+        reply(200).field("cache-control", says).field("vary", "accept-language").body(text)
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut askers = Vec::new();
+    for who in ["alice", "bob", "carol"] {
+        for language in ["de", "en"] {
+            askers.push((who, language, gateway.anonymous().open().await));
+        }
+    }
+    for _ in 0..5 {
+        for (who, language, wire) in &mut askers {
+            for path in ["/own", "/private", "/judged", "/public"] {
+                let fields = format!("host: app.test\r\nauthorization: Bearer {who}\r\naccept-language: {language}");
+                let answer = ask(wire, &format!("GET {path} HTTP/1.1\r\n{fields}\r\n\r\n")).await;
+                let filler = if path == "/public" { "alice" } else { *who };
+                assert_eq!(answer.text(), format!("{path} for Bearer {filler} in {language}"));
+            }
+        }
+    }
+    let given_again = repeated(&gateway).await;
+    assert!(given_again >= 12.0, "of 30 answers to /public: {given_again}");
+    assert_eq!(origin.count(), 3 * 6 * 5 + 2);
+}

@@ -202,7 +202,9 @@ async fn what_is_one_requests_own_is_not_given_again() {
     assert_eq!(ask(&mut wire, &with("if-none-match: \"1\"")).await.status, 304);
     let (count, head) = warm(&gateway, &mut wire, "HEAD /x HTTP/1.1\r\nhost: app.test\r\n\r\n").await;
     assert_eq!((count >= 2.0, head.status, head.field("content-length")), (true, 200, Some("3")));
-    for line in ["connection: close", "connection: x"] {
+    let (count, _) = warm(&gateway, &mut wire, &with("connection: Keep-Alive")).await;
+    assert!(count >= 2.0, "what is so without being said");
+    for line in ["connection: close", "connection: x", "connection: keep-alive, x"] {
         for _ in 0..4 {
             let mut wire = gateway.anonymous().open().await;
             let answer = ask(&mut wire, &with(line)).await;
@@ -210,9 +212,55 @@ async fn what_is_one_requests_own_is_not_given_again() {
             assert!(line.ends_with('x') || wire.rest().await.is_empty());
         }
     }
+    for _ in 0..2 {
+        assert!(warm(&gateway, &mut wire, &with("connection: x")).await.0 < 1.0);
+    }
     let doubting = Gateway::reverse(&origin, &clock).policy("canary = 1.0").start().await;
     let mut wire = doubting.anonymous().open().await;
     assert_eq!(warm(&doubting, &mut wire, HEAD).await.0, 0.0);
+    let folder = tempfile::tempdir().unwrap();
+    let candidate = folder.path().join("candidate.toml");
+    let listener = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"forward\"\nauth = \"none\"\n";
+    std::fs::write(&candidate, listener).unwrap();
+    let shadow = format!("[shadow]\nconfig = \"{}\"\n", candidate.display());
+    let shadowed = Gateway::reverse(&origin, &clock).append(&shadow).start().await;
+    let mut wire = shadowed.anonymous().open().await;
+    assert_eq!(warm(&shadowed, &mut wire, HEAD).await.0, 0.0);
+    let stale = "GET /stale HTTP/1.1\r\nhost: app.test\r\ncache-control: max-stale\r\n\r\n";
+    let mut wire = gateway.anonymous().open().await;
+    ask(&mut wire, stale).await;
+    clock.advance(secs(70));
+    let (count, answer) = warm(&gateway, &mut wire, stale).await;
+    assert_eq!((count, answer.ttl()), (0.0, Some(-10)));
+}
+
+/// An origin may know who asks from the connection alone: there, what others are given again is not.
+#[tokio::test]
+async fn n017_on_a_connection_that_proved_itself_nothing_is_given_again() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut known = gateway.anonymous().open().await;
+    ask(&mut known, "GET /proof HTTP/1.1\r\nhost: app.test\r\nauthorization: Negotiate YII\r\n\r\n").await;
+    let mut wire = gateway.anonymous().open().await;
+    assert!(warm(&gateway, &mut wire, HEAD).await.0 >= 2.0);
+    assert_eq!(warm(&gateway, &mut known, HEAD).await.0, 0.0);
+}
+
+/// What one listener's clients are given again is counted, and judged, as that listener's alone.
+#[tokio::test]
+async fn another_listener_is_another_question() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let gateway = Gateway::reverse(&origin, &clock).listeners(2).start().await;
+    for listener in 0..2 {
+        let mut wire = gateway.anonymous_at(listener).open().await;
+        warm(&gateway, &mut wire, HEAD).await;
+    }
+    let text = gateway.metrics().await;
+    let series = text.lines().filter(|line| line.starts_with("vouchsafe_requests_total{"));
+    let counts: Vec<_> = series.map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(counts, ["5", "5"], "{text}");
 }
 
 /// Bytes are never taken for a request that are not surely one.

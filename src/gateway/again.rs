@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header;
+use http::Version;
+use http::header::{self, HeaderValue};
 
 use super::Gateway;
 use super::exchange::Exchange;
@@ -114,8 +115,9 @@ impl Exchange {
         let (Some(standing), Some(key)) = (standing, self.record.url_hash) else { return };
         // Parts of an answer to a range are told apart by a boundary that is never the same twice.
         let is_plain = chosen.stale.is_none() && !self.has_content && !self.fields.contains_key(header::RANGE);
-        // Whoever says something about the connection is heard.
-        let is_kept_open = self.version == http::Version::HTTP_11 && !self.fields.contains_key(header::CONNECTION);
+        // Whoever says something about the connection is heard, but for what is so without saying.
+        let is_usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
+        let is_kept_open = self.version == Version::HTTP_11 && self.fields.get_all(header::CONNECTION).iter().all(is_usual);
         let is_drawn = policy.settings.canary > Share::NONE;
         if !is_plain || !is_kept_open || is_drawn || self.connection.pins.is_used() {
             return;

@@ -22,7 +22,7 @@ use crate::cache::rules::canary::Share;
 use crate::cache::store::Standing;
 use crate::clock::Clock;
 use crate::policy::CompiledPolicy;
-use crate::repeats::{Basis, Kept, Known, Name, Repeatable, Seconds};
+use crate::repeats::{Basis, Kept, Known, LONGEST_BYTES, Name, Repeatable, Seconds};
 use crate::reply;
 use crate::server::Connection;
 
@@ -119,7 +119,8 @@ impl Exchange {
         let is_usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
         let is_kept_open = self.version == Version::HTTP_11 && self.fields.get_all(header::CONNECTION).iter().all(is_usual);
         let is_drawn = policy.settings.canary > Share::NONE;
-        if !is_plain || !is_kept_open || is_drawn || self.connection.pins.is_used() {
+        let is_long = chosen.stored.content().length() > LONGEST_BYTES as u64;
+        if !is_plain || !is_kept_open || is_long || is_drawn || self.connection.pins.is_used() {
             return;
         }
         let (Some(until), Some(end)) = (fresh_second(&chosen.head, self.now), self.end_of_repeats()) else { return };

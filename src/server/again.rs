@@ -69,14 +69,16 @@ impl<S, H> Encore<S, H> {
     fn note_written(&mut self, slices: &[io::IoSlice<'_>], written: usize) {
         let State::Within(wanted) = &mut self.state else { return };
         let Some(copy) = wanted else { return };
+        // Looked at before anything is copied: a long response is asked for again as often as a short one.
+        if copy.bytes.len() + written > LONGEST_BYTES {
+            *wanted = None;
+            return;
+        }
         let mut left = written;
         for slice in slices {
             let taken = slice.get(..left).unwrap_or(slice);
             copy.bytes.extend_from_slice(taken);
             left -= taken.len();
-        }
-        if copy.bytes.len() > LONGEST_BYTES {
-            *wanted = None;
         }
     }
 }

@@ -95,3 +95,27 @@ async fn a_connection_that_is_to_end_is_left_to_hyper() {
     encore.read_exact(&mut seen).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
+
+/// A response that is too long to be kept is not copied, not even its beginning.
+#[test]
+fn what_is_too_long_is_not_copied() {
+    let (mut encore, _client, _) = encore(Vec::new(), 64);
+    let begin = |encore: &mut Encore<_, _>| {
+        encore.state = State::Within(Some(Wanted { name: Name { light: 1, hash: 1 }, bytes: Vec::new() }));
+    };
+    let copied = |encore: &Encore<_, Parrot>| match &encore.state {
+        State::Within(Some(wanted)) => Some(wanted.bytes.len()),
+        _ => None,
+    };
+    let (head, content) = (vec![b'h'; 100], vec![b'c'; LONGEST_BYTES]);
+    begin(&mut encore);
+    encore.note_written(&[io::IoSlice::new(&head), io::IoSlice::new(&content)], 150);
+    assert_eq!(copied(&encore), Some(150));
+    encore.note_written(&[io::IoSlice::new(&content)], LONGEST_BYTES - 150);
+    assert_eq!(copied(&encore), Some(LONGEST_BYTES));
+    encore.note_written(&[io::IoSlice::new(&content)], 1);
+    assert_eq!(copied(&encore), None);
+    begin(&mut encore);
+    encore.note_written(&[io::IoSlice::new(&head), io::IoSlice::new(&content)], 100 + LONGEST_BYTES);
+    assert_eq!(copied(&encore), None);
+}

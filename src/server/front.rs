@@ -291,7 +291,9 @@ async fn keep_up(metrics: Arc<Metrics>) {
     let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         interval.tick().await;
-        metrics.upkeep();
+        let metrics = Arc::clone(&metrics);
+        // Half a millisecond, in which a thread that serves connections would serve none.
+        let _ = tokio::task::spawn_blocking(move || metrics.upkeep()).await;
     }
 }
 

@@ -143,7 +143,9 @@ async fn maintain_for_ever(control: Arc<Control>) {
     let mut interval = tokio::time::interval(MAINTENANCE_INTERVAL);
     loop {
         interval.tick().await;
-        control.generation().gateway.maintain();
+        let gateway = Arc::clone(&control.generation().gateway);
+        // It takes a while, in which a thread that serves connections would serve none.
+        let _ = tokio::task::spawn_blocking(move || gateway.maintain()).await;
     }
 }
 

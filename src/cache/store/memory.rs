@@ -1,8 +1,7 @@
 //! The memory tier: a bounded index from key to slot.
 //!
-//! Freshness lives in the entries; the index evicts by weight only. Its maintenance is run here after
-//! every few MiB of insertions and by [`Memory::maintain`] in the background, because it queues
-//! writes and would otherwise overshoot its bound.
+//! Freshness lives in the entries; the index evicts by weight only. Its maintenance is run after every few insertions (`tidying`)
+//! and by [`Memory::maintain`] in the background, because it queues writes and would otherwise overshoot its bound.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -17,19 +16,17 @@ use super::invalidations::Invalidations;
 use super::spellings::Spellings;
 use super::standing::Changes;
 use super::stored::{Slot, StoredResponse};
+use super::tidying::{self, Index, Tidying};
 use super::withdrawals::Withdrawals;
 use crate::cache::key::{CacheKey, StoredKey};
 use crate::cache::ready::Ready;
 use crate::metrics::Metrics;
 
-/// Bytes inserted between two runs of the index's maintenance.
-const MAINTENANCE_BYTES: u64 = 4 << 20;
-
 /// The memory tier.
 pub struct Memory {
-    pub(super) index: Cache<u128, Arc<Slot>, AlreadyHashed>,
+    pub(super) index: Index,
     metrics: Arc<Metrics>,
-    inserted_bytes: AtomicU64,
+    tidying: Tidying,
     uses: AtomicU64,
     pub(super) invalidations: Invalidations,
     groups: Groups,
@@ -48,15 +45,18 @@ impl Memory {
             .max_capacity(capacity_bytes)
             .weigher(|_, slot: &Arc<Slot>| slot.weight())
             .eviction_listener(move |_, _, cause| match cause {
-                RemovalCause::Size => observer.eviction("size"),
+                RemovalCause::Size => {
+                    observer.eviction("size");
+                    tidying::evicted();
+                }
                 RemovalCause::Explicit => observer.eviction("invalidated"),
                 RemovalCause::Expired | RemovalCause::Replaced => {}
             })
             .build_with_hasher(AlreadyHashed);
-        let (inserted_bytes, uses) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (tidying, uses) = (Tidying::new(capacity_bytes), AtomicU64::new(0));
         let (invalidations, groups, withdrawals) = (Invalidations::new(), Groups::new(), Withdrawals::default());
         let (spellings, ready, changes) = (Spellings::default(), Ready::default(), Changes::new());
-        Self { index, metrics, inserted_bytes, uses, invalidations, groups, withdrawals, spellings, ready, changes }
+        Self { index, metrics, tidying, uses, invalidations, groups, withdrawals, spellings, ready, changes }
     }
 
     /// What is stored for this key and was neither invalidated with a group nor withdrawn.
@@ -111,10 +111,7 @@ impl Memory {
             self.index.invalidate(&key.hash());
         }
         self.changes.note(key.hash());
-        let before = self.inserted_bytes.fetch_add(weight, Ordering::Relaxed);
-        if before / MAINTENANCE_BYTES != (before + weight) / MAINTENANCE_BYTES {
-            self.index.run_pending_tasks();
-        }
+        self.tidying.inserted(&self.index, weight);
     }
 
     /// Drops one stored response; its siblings stay.

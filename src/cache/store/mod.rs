@@ -11,6 +11,7 @@ mod reader;
 mod spellings;
 mod standing;
 mod stored;
+mod tidying;
 pub mod transfer;
 mod view;
 mod withdrawals;

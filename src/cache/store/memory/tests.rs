@@ -103,6 +103,52 @@ fn the_bound_is_kept_while_filling() {
     assert!(memory.index.entry_count() <= 8);
 }
 
+/// How many entries are gone for want of room since the start.
+fn evicted(memory: &Memory) -> u64 {
+    let text = memory.metrics.render();
+    let line = text.lines().find(|line| line.starts_with("vouchsafe_cache_evictions_total") && line.contains("\"size\""));
+    line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+fn insert(memory: &Memory, keyed: &Keyed, number: u32, bytes: usize) {
+    let permit = permit(&format!("http://a.example:80/{number}"), "-");
+    memory.insert(&cache_key(&permit, keyed).to_stored(), &response(bytes, 0), 64, memory.epoch());
+}
+
+#[test]
+fn who_stores_something_evicts_a_few_at_a_time() {
+    let (memory, keyed) = (memory(1 << 20), Keyed::random().unwrap());
+    let mut before = 0;
+    for number in 0..4_000 {
+        insert(&memory, &keyed, number, 9);
+        let now = evicted(&memory);
+        assert!(now - before <= 16, "{} at once", now - before);
+        before = now;
+    }
+    assert!(before > 0 && memory.index.weighted_size() <= 1 << 20);
+}
+
+#[test]
+fn what_makes_many_go_is_evicted_by_another_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let (memory, keyed) = (memory(1 << 20), Keyed::random().unwrap());
+    for number in 0..2_000 {
+        insert(&memory, &keyed, number, 9);
+    }
+    memory.maintain();
+    let before = evicted(&memory);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        drop(tokio::task::spawn_blocking(move || held.recv()));
+        insert(&memory, &keyed, 2_000, 200_000);
+    });
+    assert_eq!(evicted(&memory), before, "here");
+    drop(release);
+    // Waits for the other thread.
+    drop(runtime);
+    assert!(evicted(&memory) > before && memory.index.weighted_size() <= 1 << 20);
+}
+
 #[test]
 fn x029_one_has_the_turn_and_nobody_after_a_change() {
     let (memory, keyed, x) = (memory(1 << 20), Keyed::random().unwrap(), x());

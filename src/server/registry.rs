@@ -13,6 +13,9 @@ use crate::metrics::Counted;
 
 use super::watch::{Order, Patience, Watch};
 
+/// Connections that are looked at in one go: some ten microseconds.
+const SLICE: usize = 256;
+
 /// The open connections of all listeners, tunnels included.
 pub(super) struct Registry {
     table: Mutex<Table>,
@@ -31,8 +34,9 @@ pub(super) struct Rules {
 
 #[derive(Default)]
 struct Table {
-    next: u64,
-    open: HashMap<u64, Entry>,
+    /// A place for each connection; those of connections that ended are given again.
+    places: Vec<Option<Entry>>,
+    free: Vec<usize>,
     per_address: HashMap<IpAddr, usize>,
     stopping: bool,
 }
@@ -50,7 +54,7 @@ struct Entry {
 pub(super) struct Open {
     registry: Arc<Registry>,
     watch: Arc<Watch>,
-    number: u64,
+    place: usize,
     address: IpAddr,
     counted: Option<Counted>,
 }
@@ -75,14 +79,12 @@ impl Registry {
             return None;
         }
         *count += 1;
-        let number = table.next;
-        table.next += 1;
         if table.stopping {
             watch.tell(Order::Finish);
         }
-        table.open.insert(number, Entry { door, watch: Arc::clone(&watch), seen: 0, since: None });
+        let place = table.take_in(Entry { door, watch: Arc::clone(&watch), seen: 0, since: None });
         drop(table);
-        Some(Open { registry: Arc::clone(self), watch, number, address, counted: Some(counted()) })
+        Some(Open { registry: Arc::clone(self), watch, place, address, counted: Some(counted()) })
     }
 
     /// Sweeps for ever, at the interval that the shortest patience asks for.
@@ -90,28 +92,26 @@ impl Registry {
         loop {
             let pause = self.rules.lock().patience.sweep_interval();
             tokio::time::sleep(pause).await;
-            self.sweep(Clock::instant());
+            let now = Clock::instant();
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = self.sweep(from, now);
+                // This thread serves connections too.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    /// Ends connections whose note stands longer than it may.
-    fn sweep(&self, now: Instant) {
+    /// Ends connections whose note stands longer than it may, of so many from this place on; gives back where to go on.
+    fn sweep(&self, from: usize, now: Instant) -> Option<usize> {
         let patience = self.rules.lock().patience;
-        for entry in self.table.lock().open.values_mut() {
-            let note = entry.watch.note();
-            let since = match entry.since {
-                Some(since) if entry.seen == note => since,
-                _ => {
-                    (entry.seen, entry.since) = (note, Some(now));
-                    continue;
-                }
-            };
-            if let Some((bound, order)) = Watch::bound(note, &patience)
-                && now.saturating_duration_since(since) >= bound
-            {
-                entry.watch.tell(order);
-            }
+        let mut table = self.table.lock();
+        let next = from + SLICE;
+        let to = next.min(table.places.len());
+        for entry in table.places.get_mut(from..to).into_iter().flatten().flatten() {
+            entry.look(now, &patience);
         }
+        (next < table.places.len()).then_some(next)
     }
 
     /// Lets exchanges in the air end within `drain_time`, then cuts what is left.
@@ -122,7 +122,7 @@ impl Registry {
         if tokio::time::timeout(drain_time, self.emptied()).await.is_ok() {
             return 0;
         }
-        let left = self.table.lock().open.len();
+        let left = self.table.lock().count();
         self.tell_all(Order::Cut);
         // A cut connection ends at its next poll; only one stuck in a handler takes longer.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.emptied()).await;
@@ -137,8 +137,7 @@ impl Registry {
     /// Lets the connections of a door that is closed end after the exchange that they are in.
     pub(super) fn finish(&self, door: u64) {
         let table = self.table.lock();
-        let watches: Vec<_> =
-            table.open.values().filter(|entry| entry.door == door).map(|entry| Arc::clone(&entry.watch)).collect();
+        let watches: Vec<_> = table.entries().filter(|entry| entry.door == door).map(|entry| Arc::clone(&entry.watch)).collect();
         drop(table);
         for watch in watches {
             watch.tell(Order::Finish);
@@ -148,7 +147,7 @@ impl Registry {
     fn tell_all(&self, order: Order) {
         let mut table = self.table.lock();
         table.stopping = true;
-        let watches: Vec<_> = table.open.values().map(|entry| Arc::clone(&entry.watch)).collect();
+        let watches: Vec<_> = table.entries().map(|entry| Arc::clone(&entry.watch)).collect();
         // A connection that ends at once takes this lock.
         drop(table);
         for watch in watches {
@@ -159,10 +158,53 @@ impl Registry {
     async fn emptied(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.table.lock().open.is_empty() {
+            if self.table.lock().count() == 0 {
                 return;
             }
             emptied.await;
+        }
+    }
+}
+
+impl Table {
+    fn take_in(&mut self, entry: Entry) -> usize {
+        let place = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some(entry),
+            None => self.places.push(Some(entry)),
+        }
+        place
+    }
+
+    fn give_back(&mut self, place: usize) {
+        if self.places.get_mut(place).and_then(Option::take).is_some() {
+            self.free.push(place);
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().flatten()
+    }
+
+    /// How many are open.
+    fn count(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
+impl Entry {
+    /// Compares the note with the one seen before, and gives the order that is due.
+    fn look(&mut self, now: Instant, patience: &Patience) {
+        let note = self.watch.note();
+        match self.since {
+            Some(since) if self.seen == note => {
+                if let Some((bound, order)) = Watch::bound(note, patience)
+                    && now.saturating_duration_since(since) >= bound
+                {
+                    self.watch.tell(order);
+                }
+            }
+            _ => (self.seen, self.since) = (note, Some(now)),
         }
     }
 }
@@ -177,18 +219,69 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let mut table = self.registry.table.lock();
-        table.open.remove(&self.number);
+        table.give_back(self.place);
         if let Some(count) = table.per_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
                 table.per_address.remove(&self.address);
             }
         }
-        let is_empty = table.open.is_empty();
+        let is_empty = table.count() == 0;
         drop(table);
         drop(self.counted.take());
         if is_empty {
             self.registry.emptied.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::Settings;
+    use crate::metrics::Metrics;
+
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60), stall: Duration::from_secs(30) };
+
+    fn registry(count: usize) -> (Arc<Registry>, Vec<Open>) {
+        let registry = Registry::new(Rules { per_address: 2_000, patience: PATIENCE });
+        let metrics = Metrics::new(&Settings::default());
+        let open = |_| registry.open(0, IpAddr::from([127, 0, 0, 1]), || metrics.connected(0)).unwrap();
+        let all = (0..count).map(open).collect();
+        (registry, all)
+    }
+
+    fn cut(open: &[Open]) -> usize {
+        open.iter().filter(|open| open.watch().order() == Order::Cut).count()
+    }
+
+    #[test]
+    fn one_slice_looks_at_so_many_and_all_slices_at_everybody() {
+        let (registry, open) = registry(2 * SLICE + 1);
+        let begun = Clock::instant();
+        for from in [0, SLICE, 2 * SLICE] {
+            let _ = registry.sweep(from, begun);
+        }
+        let later = begun + PATIENCE.head;
+        assert_eq!((registry.sweep(0, later), cut(&open)), (Some(SLICE), SLICE));
+        assert_eq!((registry.sweep(SLICE, later), cut(&open)), (Some(2 * SLICE), 2 * SLICE));
+        assert_eq!((registry.sweep(2 * SLICE, later), cut(&open)), (None, 2 * SLICE + 1));
+    }
+
+    #[test]
+    fn a_place_that_is_given_again_starts_anew() {
+        let (registry, mut open) = registry(3);
+        let begun = Clock::instant();
+        assert_eq!(registry.sweep(0, begun), None);
+        drop(open.remove(1));
+        assert_eq!(registry.table.lock().count(), 2);
+        let metrics = Metrics::new(&Settings::default());
+        open.push(registry.open(0, IpAddr::from([127, 0, 0, 1]), || metrics.connected(0)).unwrap());
+        assert_eq!(registry.table.lock().places.len(), 3);
+        let _ = registry.sweep(0, begun + PATIENCE.head);
+        assert_eq!((cut(&open), open[2].watch().order()), (2, Order::Serve), "the newest is seen for the first time");
+        open.clear();
+        assert_eq!(registry.table.lock().count(), 0);
     }
 }

@@ -13,9 +13,8 @@ mod guard;
 mod spelling;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
 use crate::access::guard::Guard;
 use crate::access::spelling::spellings;
@@ -23,7 +22,7 @@ use crate::auth::Principal;
 use crate::config::settings::{AccessRule, Mode, PathPattern, Settings};
 use crate::error::Denied;
 use crate::index::{Asked, Index, Named};
-use crate::target::{Host, Target, TargetError};
+use crate::target::{Host, Target};
 
 /// The name under which a request is refused that no rule matches.
 const NO_MATCH: &str = "no-match";
@@ -36,8 +35,6 @@ const NO_MATCH: &str = "no-match";
 pub struct Permit {
     principal: Principal,
     target: Target,
-    /// The target's authority as a field value, once it was asked for.
-    authority: OnceLock<HeaderValue>,
 }
 
 impl Permit {
@@ -51,19 +48,6 @@ impl Permit {
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
-    }
-
-    /// Host and port of the target as `Host` says them.
-    ///
-    /// # Errors
-    ///
-    /// [`TargetError::InvalidHost`] for what the target's parser does not let through.
-    pub fn authority(&self) -> Result<&HeaderValue, TargetError> {
-        if let Some(known) = self.authority.get() {
-            return Ok(known);
-        }
-        let authority = self.target.authority_value()?;
-        Ok(self.authority.get_or_init(|| authority))
     }
 }
 
@@ -126,7 +110,7 @@ impl Access {
             }
         }
         self.check_rules(&question)?;
-        Ok(Permit { principal: question.principal, target: question.target, authority: OnceLock::new() })
+        Ok(Permit { principal: question.principal, target: question.target })
     }
 
     /// Whether any rule looks at where a request comes from.

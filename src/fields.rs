@@ -12,6 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+mod section;
+
+pub use section::{FieldSection, write_line};
+
 /// Fields that concern one connection whether or not `Connection` names them.
 ///
 /// Source: RFC 9110 section 7.6.1.

@@ -15,7 +15,8 @@ use std::time::SystemTime;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
-use crate::fields::{HOP_BY_HOP, http_date, list_members, strip, strip_hop_by_hop};
+use crate::fields::{FieldSection, HOP_BY_HOP, http_date, list_members, nominated, strip, strip_hop_by_hop};
+use crate::target::Target;
 
 /// Client fields about earlier hops, believed from trusted peers only.
 const HOP_REPORTS: [HeaderName; 8] = [
@@ -105,43 +106,62 @@ pub struct Onward<'a> {
     pub consumes_authorization: bool,
     /// In gateway mode: what the origin is told about the client.
     pub report: Option<HopReport<'a>>,
+    /// What this hop says in place of the client.
+    pub instead: &'a [Instead],
 }
+
+/// A field that is left out as received, and what is said in its place, if anything.
+pub type Instead = (HeaderName, Option<HeaderValue>);
 
 /// What the origin is told about the client in gateway mode.
 #[derive(Clone, Copy, Debug)]
 pub struct HopReport<'a> {
     /// The client's address.
     pub client: &'a HeaderValue,
-    /// `http` or `https`, as the client connected.
-    pub scheme: &'static str,
-    /// Host and port that the client asked for.
-    pub authority: &'a HeaderValue,
+    /// What the client asked for: its scheme, as the client connected, and its host and port are told.
+    pub target: &'a Target,
 }
 
-/// The fields with which a request goes on, for hit-independent reasons only.
+/// The fields with which a request goes on.
 ///
 /// `Proxy-Authorization` never goes on (RFC 9110 section 11.7.2), nor does `Expect`, which this hop
-/// answers itself (RFC 9110 section 10.1.1). `Host` stays where it is and gets its value when the request is written.
+/// answers itself (RFC 9110 section 10.1.1).
 ///
 /// Source: RFC 9110 section 7.6.
 #[must_use]
-pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> HeaderMap {
-    // Room for what is added here and when it is written.
-    let mut fields = HeaderMap::with_capacity(received.len() + 6);
-    for (name, value) in received {
-        fields.append(name.clone(), value.clone());
-    }
-    strip(&mut fields, |name| {
+pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> FieldSection {
+    let named: Vec<HeaderName> =
+        if received.contains_key(header::CONNECTION) { nominated(received).collect() } else { Vec::new() };
+    let ends_here = |name: &HeaderName| {
         matches!(*name, header::PROXY_AUTHORIZATION | header::EXPECT)
+            || HOP_BY_HOP.contains(name)
             || *name == header::AUTHORIZATION && onward.consumes_authorization
             || !onward.is_trusted && HOP_REPORTS.contains(name)
-    });
-    if let Some(report) = &onward.report {
-        add_report(&mut fields, report);
+            || named.contains(name)
+            || onward.instead.iter().any(|(replaced, _)| replaced == name)
+    };
+    let mut section = FieldSection::with_capacity(SECTION_BYTES);
+    for (name, value) in received {
+        if !ends_here(name) {
+            section.append(name, value);
+        }
     }
-    fields.append(header::VIA, onward.via.clone());
-    fields
+    for (name, value) in onward.instead {
+        if let Some(value) = value {
+            section.append(name, value);
+        }
+    }
+    if let Some(report) = &onward.report {
+        // What a trusted peer says of the request as it came to it is believed.
+        let is_told = |name: &HeaderName| onward.is_trusted && received.contains_key(name);
+        add_report(&mut section, report, is_told);
+    }
+    section.append(&header::VIA, onward.via);
+    section
 }
+
+/// Room that most requests' fields have enough of.
+const SECTION_BYTES: usize = 512;
 
 /// The scheme of a challenge or of credentials, as written.
 ///
@@ -178,23 +198,24 @@ pub fn forwards_left(method: &Method, fields: &HeaderMap) -> Option<u32> {
     Some(text.parse().unwrap_or(u32::MAX))
 }
 
-/// Counts this hop; for requests of which [`forwards_left`] is not zero.
+/// What an OPTIONS request that counts its hops says from here on; for requests of which [`forwards_left`] is not zero.
 ///
 /// Source: RFC 9110 section 7.6.2.
-pub fn spend_forward(method: &Method, fields: &mut HeaderMap) {
-    if let Some(left) = forwards_left(method, fields) {
-        fields.insert(header::MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
-    }
+#[must_use]
+pub fn spent_forward(method: &Method, fields: &HeaderMap) -> Option<Instead> {
+    let left = forwards_left(method, fields)?;
+    Some((header::MAX_FORWARDS, Some(HeaderValue::from(left.saturating_sub(1)))))
 }
 
-/// Appends the client's address and, unless a trusted peer already said, its scheme and authority.
-fn add_report(fields: &mut HeaderMap, report: &HopReport<'_>) {
+/// Appends the client's address and, unless that is told already, its scheme and authority.
+fn add_report(section: &mut FieldSection, report: &HopReport<'_>, is_told: impl Fn(&HeaderName) -> bool) {
     let [_, for_name, host_name, proto_name, ..] = &HOP_REPORTS;
-    fields.append(for_name, report.client.clone());
-    for (name, value) in [(host_name, report.authority), (proto_name, &HeaderValue::from_static(report.scheme))] {
-        if !fields.contains_key(name) {
-            fields.append(name, value.clone());
-        }
+    section.append(for_name, report.client);
+    if !is_told(host_name) {
+        section.append_written(host_name, |text| report.target.write_authority(text));
+    }
+    if !is_told(proto_name) {
+        section.append_written(proto_name, |text| text.extend_from_slice(report.target.scheme.as_str().as_bytes()));
     }
 }
 
@@ -271,6 +292,7 @@ pub fn drop_impossible_length(status: StatusCode, fields: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::{Host, Scheme};
 
     fn fields(lines: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -282,40 +304,88 @@ mod tests {
 
     const VIA: HeaderValue = HeaderValue::from_static("1.1 v");
 
+    fn sent(received: &HeaderMap, onward: &Onward<'_>) -> HeaderMap {
+        let section = request_fields(received, onward);
+        let text = std::str::from_utf8(section.as_bytes()).unwrap();
+        let lines: Vec<(&str, &str)> = text.split_terminator("\r\n").map(|line| line.split_once(": ").unwrap()).collect();
+        fields(&lines)
+    }
+
     #[test]
     fn n012_proxy_authorization_is_consumed_and_authorization_goes_on_unmodified() {
-        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: None };
-        let sent = request_fields(
-            &fields(&[("proxy-authorization", "Basic x"), ("authorization", "  odd   value"), ("x", "1")]),
-            &onward,
-        );
-        assert_eq!(sent, fields(&[("authorization", "  odd   value"), ("x", "1"), ("via", "1.1 v")]));
-        let sent = request_fields(&fields(&[("authorization", "a")]), &Onward { consumes_authorization: true, ..onward });
-        assert_eq!(sent, fields(&[("via", "1.1 v")]));
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: None, instead: &[] };
+        let received = fields(&[("proxy-authorization", "Basic x"), ("authorization", "  odd   value"), ("x", "1")]);
+        assert_eq!(sent(&received, &onward), fields(&[("authorization", "  odd   value"), ("x", "1"), ("via", "1.1 v")]));
+        let consuming = Onward { consumes_authorization: true, ..onward };
+        assert_eq!(sent(&fields(&[("authorization", "a")]), &consuming), fields(&[("via", "1.1 v")]));
+    }
+
+    #[test]
+    fn x012_what_ends_here_does_not_go_on_and_what_is_said_instead_does() {
+        let instead = [(header::IF_NONE_MATCH, Some(HeaderValue::from_static("\"ours\""))), (header::IF_MODIFIED_SINCE, None)];
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: None, instead: &instead };
+        let received = fields(&[
+            ("connection", "x-hop, close"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("expect", "100-continue"),
+            ("if-none-match", "\"theirs\""),
+            ("if-none-match", "\"other\""),
+            ("if-modified-since", "Fri, 15 Jan 2027 07:00:00 GMT"),
+            ("host", "a.example"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("x", "1"),
+            ("via", "1.0 fred"),
+            ("x", "2"),
+        ]);
+        let expected = [("x", "1"), ("x", "2"), ("via", "1.0 fred"), ("if-none-match", "\"ours\""), ("via", "1.1 v")];
+        assert_eq!(sent(&received, &onward), fields(&expected));
+    }
+
+    /// RFC 4559 section 6: such a connection is nobody else's from then on.
+    #[test]
+    fn credentials_that_go_on_bind_the_connection_where_their_scheme_says_so() {
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: None, instead: &[] };
+        for (credentials, is_bound) in [("Basic x", false), ("NTLM x", true), ("negotiate x", true), ("Bearer negotiate", false)]
+        {
+            let received = fields(&[("authorization", credentials)]);
+            assert_eq!(request_fields(&received, &onward).is_connection_bound(), is_bound, "{credentials}");
+            let consuming = Onward { consumes_authorization: true, ..onward };
+            assert!(!request_fields(&received, &consuming).is_connection_bound(), "{credentials} ends here");
+        }
     }
 
     #[test]
     fn n117_reports_about_earlier_hops_are_believed_from_trusted_peers_only() {
-        let (client, authority) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("a.example"));
-        let report = HopReport { client: &client, scheme: "http", authority: &authority };
-        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: Some(report) };
+        let client = HeaderValue::from_static("192.0.2.1");
+        let target =
+            |port| Target { scheme: Scheme::Http, host: Host::Name("a.example".into()), port, path_and_query: "/".into() };
+        let (usual, unusual) = (target(80), target(8080));
+        let report = HopReport { client: &client, target: &usual };
+        let onward = Onward { via: &VIA, is_trusted: false, consumes_authorization: false, report: Some(report), instead: &[] };
         let received = fields(&[
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-host", "evil"),
             ("forwarded", "for=x"),
             ("x-original-url", "/admin"),
         ]);
-        let sent = request_fields(&received, &onward);
-        let expected = fields(&[
-            ("x-forwarded-for", "192.0.2.1"),
-            ("x-forwarded-host", "a.example"),
-            ("x-forwarded-proto", "http"),
-            ("via", "1.1 v"),
-        ]);
-        assert_eq!(sent, expected);
-        let sent = request_fields(&received, &Onward { is_trusted: true, ..onward });
-        assert_eq!(sent.get_all("x-forwarded-for").iter().count(), 2);
-        assert_eq!(sent.get("x-forwarded-host").unwrap(), "evil");
+        let expected = |host| {
+            fields(&[
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-host", host),
+                ("x-forwarded-proto", "http"),
+                ("via", "1.1 v"),
+            ])
+        };
+        assert_eq!(sent(&received, &onward), expected("a.example"));
+        let report = HopReport { client: &client, target: &unusual };
+        assert_eq!(sent(&received, &Onward { report: Some(report), ..onward }), expected("a.example:8080"));
+        let believed = sent(&received, &Onward { is_trusted: true, ..onward });
+        assert_eq!(believed.get_all("x-forwarded-for").iter().count(), 2);
+        assert_eq!(believed.get_all("x-forwarded-host").iter().collect::<Vec<_>>(), ["evil"]);
+        assert_eq!(believed.get("x-forwarded-proto").unwrap(), "http");
     }
 
     #[test]
@@ -332,18 +402,17 @@ mod tests {
         for (value, left, onward) in
             [("0", Some(0), "0"), ("1", Some(1), "0"), ("10", Some(10), "9"), ("99999999999", Some(u32::MAX), "4294967294")]
         {
-            let mut map = fields(&[("max-forwards", value)]);
+            let map = fields(&[("max-forwards", value)]);
             assert_eq!(forwards_left(&Method::OPTIONS, &map), left, "{value}");
             assert_eq!(forwards_left(&Method::GET, &map), None, "{value}");
-            spend_forward(&Method::OPTIONS, &mut map);
-            assert_eq!(map.get("max-forwards").unwrap(), onward);
+            let (name, value) = spent_forward(&Method::OPTIONS, &map).unwrap();
+            assert_eq!((name.as_str(), value.unwrap().to_str().unwrap()), ("max-forwards", onward));
         }
         for lines in [&[][..], &[("max-forwards", "")], &[("max-forwards", "+1")], &[("max-forwards", "1, 2")]] {
             assert_eq!(forwards_left(&Method::OPTIONS, &fields(lines)), None, "{lines:?}");
         }
-        let mut twice = fields(&[("max-forwards", "0"), ("max-forwards", "1")]);
-        spend_forward(&Method::OPTIONS, &mut twice);
-        assert_eq!(twice.get_all("max-forwards").iter().count(), 2, "not understood, left alone");
+        let twice = fields(&[("max-forwards", "0"), ("max-forwards", "1")]);
+        assert_eq!(spent_forward(&Method::OPTIONS, &twice), None, "not understood, left alone");
     }
 
     #[test]

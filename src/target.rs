@@ -13,7 +13,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, Method, Uri, header};
 use parking_lot::Mutex;
 
 /// The scheme of a target URI.
@@ -86,23 +86,23 @@ impl Host {
 
 impl Host {
     /// Writes it as it stands in an authority; this is done for every request that goes to an origin.
-    fn append_to(&self, text: &mut String) {
+    fn append_to(&self, text: &mut Vec<u8>) {
         match self {
-            Self::Name(name) => text.push_str(name),
+            Self::Name(name) => text.extend_from_slice(name.as_bytes()),
             Self::Address(address) => append_address(text, *address),
         }
     }
 }
 
-fn append_address(text: &mut String, address: IpAddr) {
+fn append_address(text: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (at, octet) in address.octets().into_iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { "." });
-                text.push_str(itoa::Buffer::new().format(octet));
+                text.extend_from_slice(if at == 0 { b"" } else { b"." });
+                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
             }
         }
-        IpAddr::V6(address) => text.push_str(&format!("[{address}]")),
+        IpAddr::V6(address) => text.extend_from_slice(format!("[{address}]").as_bytes()),
     }
 }
 
@@ -159,22 +159,19 @@ impl Target {
     /// `host` or `host:port` as a `Host` field carries it, the default port left out.
     #[must_use]
     pub fn authority(&self) -> String {
-        let mut text = String::with_capacity(24);
-        self.host.append_to(&mut text);
-        if self.port != self.scheme.default_port() {
-            text.push(':');
-            text.push_str(itoa::Buffer::new().format(self.port));
-        }
-        text
+        let mut text = Vec::with_capacity(24);
+        self.write_authority(&mut text);
+        // Host names are ASCII.
+        String::from_utf8(text).unwrap_or_default()
     }
 
-    /// The same as a field value.
-    ///
-    /// # Errors
-    ///
-    /// [`TargetError::InvalidHost`] for what [`Host::parse`] does not let through.
-    pub fn authority_value(&self) -> Result<HeaderValue, TargetError> {
-        HeaderValue::try_from(self.authority()).map_err(|_| TargetError::InvalidHost)
+    /// Writes the same; this is done for every request that goes to an origin.
+    pub fn write_authority(&self, text: &mut Vec<u8>) {
+        self.host.append_to(text);
+        if self.port != self.scheme.default_port() {
+            text.push(b':');
+            text.extend_from_slice(itoa::Buffer::new().format(self.port).as_bytes());
+        }
     }
 
     /// Whether `other` names the same origin (scheme, host and port).

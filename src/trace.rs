@@ -13,6 +13,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
 use crate::cache::rules::canary::Share;
+use crate::hop::Instead;
 
 /// Digits of version, trace id, parent id and flags, with their hyphens.
 const LENGTH: usize = 55;
@@ -113,19 +114,21 @@ impl Span {
         self.is_over = true;
     }
 
-    /// Tells an origin that is about to be asked whose part of the trace its own belongs to.
+    /// What an origin that is about to be asked is told: whose part of the trace its own belongs to.
     ///
     /// What `tracestate` says belongs to a trace that was not understood if there is no parent.
     ///
     /// Source: W3C Trace Context Level 1 sections 3.2, 3.3 and 4.3.
-    pub fn announce(&self, fields: &mut HeaderMap) {
+    pub fn announcement(&self) -> Vec<Instead> {
+        let mut said = Vec::with_capacity(2);
         if self.parent_id.is_none() {
-            fields.remove(TRACESTATE);
+            said.push((TRACESTATE, None));
         }
         let id = if self.is_over { self.id } else { self.next_id() };
         if let Ok(value) = HeaderValue::try_from(format!("00-{:032x}-{id:016x}-01", self.trace_id)) {
-            fields.insert(TRACEPARENT, value);
+            said.push((TRACEPARENT, Some(value)));
         }
+        said
     }
 
     /// Remembers the origin's answer to what was announced last, or that none came.
@@ -204,33 +207,20 @@ mod tests {
     #[test]
     fn origins_see_the_request_that_asked_them_as_parent() {
         let context = TraceContext { trace_id: 0xabc, parent_id: 0xdef, is_sampled: true };
-        let received = || {
-            let lines = [("traceparent", "x"), ("traceparent", "y"), ("tracestate", "a=b")];
-            lines.iter().fold(HeaderMap::new(), |mut fields, (name, value)| {
-                fields.append(*name, HeaderValue::from_static(value));
-                fields
-            })
-        };
+        let parent =
+            |trace: u128, id: u64| (TRACEPARENT, Some(HeaderValue::try_from(format!("00-{trace:032x}-{id:016x}-01")).unwrap()));
         let mut span = Span::new(Some(context), (1, 0x10), Version::HTTP_11);
-        for (number, id) in [0x11_u64, 0x12, 0x13].into_iter().enumerate() {
-            let mut fields = received();
-            span.announce(&mut fields);
-            let parents: Vec<_> = fields.get_all("traceparent").iter().collect();
-            assert_eq!(parents, [&format!("00-{:032x}-{id:016x}-01", 0xabc)], "{number}");
-            assert_eq!(fields.get("tracestate").unwrap(), "a=b");
+        for id in [0x11_u64, 0x12, 0x13] {
+            assert_eq!(span.announcement(), [parent(0xabc, id)], "tracestate goes on as it came");
             span.fetched(Clock::instant(), Duration::ZERO, None);
         }
         assert_eq!(span.fetches.iter().map(|fetch| fetch.id).collect::<Vec<_>>(), [0x11, 0x12, 0x13]);
         span.end();
-        let mut fields = received();
-        span.announce(&mut fields);
-        assert_eq!(fields.get("traceparent").unwrap(), &format!("00-{:032x}-{:016x}-01", 0xabc, 0x10));
+        assert_eq!(span.announcement(), [parent(0xabc, 0x10)]);
         span.fetched(Clock::instant(), Duration::ZERO, None);
         assert_eq!(span.fetches.len(), 3, "nobody will tell of it");
-        let (alone, mut fields) = (Span::new(None, (0, 0), Version::HTTP_10), received());
-        alone.announce(&mut fields);
-        assert_eq!(fields.get("traceparent").unwrap(), &format!("00-{:032x}-{:016x}-01", 1, 2));
-        assert!(!fields.contains_key("tracestate"), "of a trace that was not understood");
+        let alone = Span::new(None, (0, 0), Version::HTTP_10);
+        assert_eq!(alone.announcement(), [(TRACESTATE, None), parent(1, 2)], "of a trace that was not understood");
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Gateway {
     ) -> Result<Option<Result<(), Suspicion>>, Error> {
         let (permit, way) = self.let_through(exchange, asker)?;
         exchange.record.url_hash = Some(way.key(&permit, &self.keyed).hash());
-        let fields = self.onward_fields(exchange, &permit);
+        let fields = self.onward_fields(exchange, &permit, &[]);
         let arrived = self.send(exchange, &permit, &way, fields).await?;
         let own = arrived.response.status();
         let content = arrived.response.into_body();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
@@ -29,7 +28,8 @@ use crate::cache::{AuthorizationDecision, ForwardReason};
 use crate::clock::Clock;
 use crate::config::settings::Mode;
 use crate::error::{Error, UpstreamError};
-use crate::hop::{self, HopReport, Onward};
+use crate::fields::FieldSection;
+use crate::hop::{self, HopReport, Instead, Onward};
 use crate::policy::CompiledPolicy;
 use crate::reply::{self, CacheStatus};
 use crate::upstream::{Outbound, UpstreamBody};
@@ -44,21 +44,25 @@ pub(super) struct Arrived {
 }
 
 impl Gateway {
-    /// The fields with which this exchange goes to the origin.
-    pub(super) fn onward_fields(&self, exchange: &Exchange, permit: &Permit) -> HeaderMap {
+    /// The fields with which this exchange goes to the origin, with what is said instead of the client's own.
+    pub(super) fn onward_fields(&self, exchange: &Exchange, permit: &Permit, instead: &[Instead]) -> FieldSection {
         let via = self.pseudonym.via(exchange.version);
-        let (client, target) = (exchange.connection.peer.ip(), permit.target());
-        let authority = permit.authority().cloned().unwrap_or_else(|_| HeaderValue::from_static(""));
-        let report = HopReport { client: &exchange.connection.address, scheme: target.scheme.as_str(), authority: &authority };
+        let client = exchange.connection.peer.ip();
+        let report = HopReport { client: &exchange.connection.address, target: permit.target() };
+        let spent = hop::spent_forward(&exchange.method, &exchange.fields);
+        let announced = exchange.record.span.as_ref().map(|span| span.announcement());
+        let instead = match (spent, announced) {
+            (None, None) => Cow::Borrowed(instead),
+            (spent, announced) => instead.iter().cloned().chain(spent).chain(announced.into_iter().flatten()).collect(),
+        };
         let onward = Onward {
             via: &via,
             is_trusted: exchange.listener().trusted_peers.iter().any(|network| network.contains(&client)),
             consumes_authorization: exchange.listener().auth == crate::config::settings::ListenerAuth::Origin,
             report: (exchange.listener().mode == Mode::Gateway).then_some(report),
+            instead: &instead,
         };
-        let mut fields = hop::request_fields(&exchange.fields, &onward);
-        hop::spend_forward(&exchange.method, &mut fields);
-        fields
+        hop::request_fields(&exchange.fields, &onward)
     }
 
     /// Sends the exchange's request with these fields and waits for the response head.
@@ -67,15 +71,12 @@ impl Gateway {
         exchange: &mut Exchange,
         permit: &Permit,
         way: &Way,
-        mut fields: HeaderMap,
+        fields: FieldSection,
     ) -> Result<Arrived, Error> {
         let body = match exchange.content.take() {
             Some(content) if !content.is_end_stream() => Body::Request(content),
             Some(_) | None => Body::Empty,
         };
-        if let Some(span) = &exchange.record.span {
-            span.announce(&mut fields);
-        }
         let epoch = self.memory.epoch();
         exchange.born = self.memory.groups().count();
         let request_time = self.clock.now();
@@ -110,7 +111,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Error> {
         exchange.note_cache(result_of(reason), reason.as_str());
         exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
-        let fields = self.onward_fields(exchange, permit);
+        let fields = self.onward_fields(exchange, permit, &[]);
         let arrived = self.send(exchange, permit, way, fields).await?;
         self.answer(exchange, permit, way, arrived, reason)
     }

@@ -39,10 +39,9 @@ impl Gateway {
         let reason = ForwardReason::VaryMiss;
         exchange.note_cache(CacheResult::Miss, reason.as_str());
         exchange.behind_cache = Some(CacheStatus { fwd: Some(reason), ..CacheStatus::default() });
-        let mut fields = self.onward_fields(exchange, permit);
-        if let Some(condition) = offer::condition(offered.iter().map(|chosen| &*chosen.head)) {
-            fields.insert(IF_NONE_MATCH, condition);
-        }
+        let condition = offer::condition(offered.iter().map(|chosen| &*chosen.head));
+        let instead = condition.map(|condition| (IF_NONE_MATCH, Some(condition)));
+        let fields = self.onward_fields(exchange, permit, instead.as_slice());
         let arrived = self.send(exchange, permit, way, fields).await?;
         if arrived.response.status() != StatusCode::NOT_MODIFIED {
             return self.answer(exchange, permit, way, arrived, reason);

@@ -18,7 +18,7 @@ use crate::cache::entry::Head;
 use crate::cache::flights::{Confirmation, Lead};
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::reuse::WhyValidate;
-use crate::cache::rules::validate::{make_conditional, remove_conditions, selects};
+use crate::cache::rules::validate::{NO_CONDITIONS, conditions, selects};
 use crate::cache::{CacheResult, ForwardReason, ValidationOutcome};
 use crate::error::{Error, UpstreamError};
 use crate::hop;
@@ -69,8 +69,9 @@ impl Gateway {
         way: &Way,
         chosen: &Chosen,
     ) -> Result<(Arrived, ValidationOutcome), Error> {
-        let mut fields = self.onward_fields(exchange, permit);
-        let is_conditional = make_conditional(&mut fields, &chosen.head);
+        let conditions = conditions(&chosen.head);
+        let is_conditional = conditions.iter().any(|(_, validator)| validator.is_some());
+        let fields = self.onward_fields(exchange, permit, &conditions);
         let arrived = self.send(exchange, permit, way, fields).await.inspect_err(|error| {
             if let Error::Upstream(_) = error {
                 self.observer.metrics().validation(ValidationOutcome::Unreachable);
@@ -86,8 +87,7 @@ impl Gateway {
     ///
     /// Source: RFC 9111 section 4.3.4.
     pub(super) async fn ask_anew(&self, exchange: &mut Exchange, permit: &Permit, way: &Way) -> Result<Arrived, Error> {
-        let mut fields = self.onward_fields(exchange, permit);
-        remove_conditions(&mut fields);
+        let fields = self.onward_fields(exchange, permit, &NO_CONDITIONS);
         let arrived = self.send(exchange, permit, way, fields).await?;
         if arrived.response.status() == StatusCode::NOT_MODIFIED {
             return Err(UpstreamError::UnaskedNotModified.into());

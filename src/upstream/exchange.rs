@@ -13,12 +13,13 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 
 use crate::access::Permit;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::{Error, UpstreamError};
+use crate::fields::{FieldSection, write_line};
 use crate::hop::is_connection_scheme;
 use crate::interim::Relay;
 use crate::target::Target;
@@ -37,9 +38,8 @@ use super::pool::Lease;
 pub(super) struct Message<'t> {
     method: Method,
     target: &'t Target,
-    host: &'t HeaderValue,
     /// What is written besides `Host` and the framing.
-    fields: HeaderMap,
+    fields: FieldSection,
     content: Option<Body>,
     interim: Option<Relay>,
     framing: Framing,
@@ -77,10 +77,9 @@ impl<'t> Message<'t> {
         if !is_one_word(&target.path_and_query) {
             return Err(Error::Internal("a request target that was accepted cannot be written"));
         }
-        let host = permit.authority().map_err(|_| Error::Internal("a host that was accepted cannot be written"))?;
         let framing = framing(&outbound.body);
         let Outbound { method, fields, body, interim, .. } = outbound;
-        Ok(Self { method, target, host, fields, content: Some(body), interim, framing })
+        Ok(Self { method, target, fields, content: Some(body), interim, framing })
     }
 
     /// Whether this request may be sent again although it may have been received: only GET and HEAD
@@ -95,7 +94,7 @@ impl<'t> Message<'t> {
     ///
     /// Source: RFC 4559 section 6.
     pub(super) fn is_connection_bound(&self) -> bool {
-        self.fields.get_all(header::AUTHORIZATION).iter().any(is_connection_scheme)
+        self.fields.is_connection_bound()
     }
 
     /// The head as it goes on the connection: `Host` first, the fields in their order, the framing ours.
@@ -107,21 +106,17 @@ impl<'t> Message<'t> {
         for part in [self.method.as_str(), " ", slash, path, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        write_line(out, "host", self.host.as_bytes());
-        for (name, value) in &self.fields {
-            if !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
-                write_line(out, name.as_str(), value.as_bytes());
-            }
-        }
-        match self.framing {
-            Framing::Length(length) => write_line(out, "content-length", itoa::Buffer::new().format(length).as_bytes()),
-            Framing::Chunked => write_line(out, "transfer-encoding", b"chunked"),
+        write_line(out, "host", |out| self.target.write_authority(out));
+        out.extend_from_slice(self.fields.as_bytes());
+        let mut number = itoa::Buffer::new();
+        let (name, value) = match self.framing {
+            Framing::Length(content) => ("content-length", number.format(content).as_bytes()),
+            Framing::Chunked => ("transfer-encoding", &b"chunked"[..]),
             // RFC 9110 section 8.6: a method that anticipates content says when there is none.
-            Framing::None if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) => {
-                write_line(out, "content-length", b"0");
-            }
-            Framing::None => {}
-        }
+            Framing::None if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) => ("content-length", &b"0"[..]),
+            Framing::None => return out.extend_from_slice(b"\r\n"),
+        };
+        write_line(out, name, |out| out.extend_from_slice(value));
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -129,12 +124,6 @@ impl<'t> Message<'t> {
 /// Nothing in it ends a request line or a part of one.
 fn is_one_word(path: &str) -> bool {
     path.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'#')
-}
-
-fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
 }
 
 /// Sends one request on a connection of its own and waits for the response head.

@@ -30,7 +30,7 @@ pub mod tunnel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Response};
+use http::{Method, Response};
 use tokio::net::TcpStream;
 
 use crate::access::{Access, Permit};
@@ -38,6 +38,7 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::settings::{Settings, Upstream};
 use crate::error::{Error, UpstreamError};
+use crate::fields::FieldSection;
 use crate::gateway::ServerHealth;
 use crate::interim::Relay;
 use crate::metrics::Metrics;
@@ -67,8 +68,8 @@ pub struct Outbound {
     /// The method, unchanged.
     pub method: Method,
     /// The fields to send, hop-by-hop fields already removed; `Host` and the framing fields are set
-    /// by [`Upstreams::send`] whatever stands here.
-    pub fields: HeaderMap,
+    /// by [`Upstreams::send`].
+    pub fields: FieldSection,
     /// The content.
     pub body: Body,
     /// Who hears of interim responses, if anybody.

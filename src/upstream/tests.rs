@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::BodyExt;
 
 use crate::access::{Access, Permit, Question};
@@ -22,6 +22,7 @@ use crate::config::settings::{
     AccessLogTarget, Auth, Basic, Cache, Digest, Forward, Limits, Log, Mode, Server, Settings, Upstream,
 };
 use crate::error::Error;
+use crate::fields::FieldSection;
 use crate::metrics::Metrics;
 use crate::target::{Host, Scheme, Target};
 
@@ -108,14 +109,14 @@ pub(super) fn permit_for(scheme: Scheme, host: Host, port: u16, path: &str) -> P
 
 /// A request without content.
 pub(super) fn bare(method: Method) -> Outbound {
-    Outbound { method, fields: HeaderMap::new(), body: Body::Empty, interim: None, pins: None }
+    Outbound { method, fields: FieldSection::default(), body: Body::Empty, interim: None, pins: None }
 }
 
 /// A request with content.
 pub(super) fn with_content(method: Method, content: &'static str) -> Outbound {
     Outbound {
         method,
-        fields: HeaderMap::new(),
+        fields: FieldSection::default(),
         body: Body::Full(Bytes::from_static(content.as_bytes())),
         interim: None,
         pins: None,
@@ -123,7 +124,7 @@ pub(super) fn with_content(method: Method, content: &'static str) -> Outbound {
 }
 
 pub(super) fn with_field(mut request: Outbound, name: &'static str, value: &'static str) -> Outbound {
-    request.fields.append(name, HeaderValue::from_static(value));
+    request.fields.append(&HeaderName::from_static(name), &HeaderValue::from_static(value));
     request
 }
 

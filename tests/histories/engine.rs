@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use vouchsafe::access::{Access, Permit, Question};
 use vouchsafe::auth::{Principal, Scheme as AuthScheme};
@@ -23,11 +24,11 @@ use vouchsafe::cache::rules::partition::Sight;
 use vouchsafe::cache::rules::query::Named;
 use vouchsafe::cache::rules::reuse::Asker;
 use vouchsafe::cache::rules::stale::{self, Failure};
-use vouchsafe::cache::rules::validate::{make_conditional, remove_conditions, selects};
+use vouchsafe::cache::rules::validate::{NO_CONDITIONS, conditions, selects};
 use vouchsafe::cache::rules::vary;
 use vouchsafe::cache::store::{Content, Memory, StoredResponse};
 use vouchsafe::config::settings::{AnonymousEntries, Mode, Policy, PolicyAuthorization, Settings};
-use vouchsafe::hop::{self, Onward, Pseudonym, consumed_fields};
+use vouchsafe::hop::{self, Instead, Onward, Pseudonym, consumed_fields};
 use vouchsafe::keyed::Keyed;
 use vouchsafe::metrics::Metrics;
 use vouchsafe::policy::{Candidates, CompiledPolicy};
@@ -199,7 +200,7 @@ impl<'e> Run<'e> {
             Decision::Validate(chosen, _) => self.validate(&mut asking, &chosen),
             Decision::Offer(offered) => self.select(&mut asking, &offered),
             Decision::Forward(reason) => {
-                let sent = self.onward(&asking);
+                let sent = self.onward(&asking, &[]);
                 match self.send(&mut asking, &sent) {
                     Some(arrived) => self.relay(&asking, arrived, reason == ForwardReason::Request).0,
                     None => self.own(502, How::Failed),
@@ -249,15 +250,15 @@ impl<'e> Run<'e> {
     }
 
     fn ask_behind(&mut self, asking: &mut Asking<'_>, chosen: &Chosen) -> Given {
-        let mut sent = self.onward(asking);
-        let is_conditional = make_conditional(&mut sent, &chosen.head);
+        let conditions = conditions(&chosen.head);
+        let is_conditional = conditions.iter().any(|(_, validator)| validator.is_some());
+        let sent = self.onward(asking, &conditions);
         let Some(mut arrived) = self.send(asking, &sent) else { return self.own(504, How::Failed) };
         if is_conditional && arrived.status == StatusCode::NOT_MODIFIED {
             if selects(&arrived.fields, &chosen.head) {
                 return Given { how: How::Settled, ..self.confirmed(asking, chosen, &arrived).0 };
             }
-            let mut sent = self.onward(asking);
-            remove_conditions(&mut sent);
+            let sent = self.onward(asking, &NO_CONDITIONS);
             let again = self.send(asking, &sent).filter(|arrived| arrived.status != StatusCode::NOT_MODIFIED);
             let Some(again) = again else { return self.own(504, How::Failed) };
             arrived = again;
@@ -272,9 +273,15 @@ impl<'e> Run<'e> {
         given
     }
 
-    fn onward(&self, asking: &Asking<'_>) -> HeaderMap {
-        let onward = Onward { via: &self.engine.via, is_trusted: false, consumes_authorization: false, report: None };
-        hop::request_fields(&asking.fields, &onward)
+    fn onward(&self, asking: &Asking<'_>, instead: &[Instead]) -> HeaderMap {
+        let onward = Onward { via: &self.engine.via, is_trusted: false, consumes_authorization: false, report: None, instead };
+        let section = hop::request_fields(&asking.fields, &onward);
+        let mut fields = HeaderMap::new();
+        for line in std::str::from_utf8(section.as_bytes()).unwrap().split_terminator("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap();
+            fields.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        fields
     }
 
     fn send(&mut self, asking: &mut Asking<'_>, sent: &HeaderMap) -> Option<Arrived> {
@@ -292,8 +299,9 @@ impl<'e> Run<'e> {
     }
 
     fn validate(&mut self, asking: &mut Asking<'_>, chosen: &Chosen) -> Given {
-        let mut sent = self.onward(asking);
-        let is_conditional = make_conditional(&mut sent, &chosen.head);
+        let conditions = conditions(&chosen.head);
+        let is_conditional = conditions.iter().any(|(_, validator)| validator.is_some());
+        let sent = self.onward(asking, &conditions);
         let Some(arrived) = self.send(asking, &sent) else {
             return self.stand_in(asking, chosen, Failure::NoAnswer).unwrap_or_else(|| self.own(504, How::Failed));
         };
@@ -312,8 +320,7 @@ impl<'e> Run<'e> {
     }
 
     fn fetch_anew(&mut self, asking: &mut Asking<'_>, is_validation: bool) -> Given {
-        let mut sent = self.onward(asking);
-        remove_conditions(&mut sent);
+        let sent = self.onward(asking, &NO_CONDITIONS);
         match self.send(asking, &sent) {
             Some(arrived) if arrived.status != StatusCode::NOT_MODIFIED => self.relay(asking, arrived, is_validation).0,
             Some(_) | None => self.own(502, How::Failed),
@@ -321,10 +328,9 @@ impl<'e> Run<'e> {
     }
 
     fn select(&mut self, asking: &mut Asking<'_>, offered: &[Chosen]) -> Given {
-        let mut sent = self.onward(asking);
-        if let Some(condition) = offer::condition(offered.iter().map(|chosen| &*chosen.head)) {
-            sent.insert("if-none-match", condition);
-        }
+        let condition = offer::condition(offered.iter().map(|chosen| &*chosen.head));
+        let instead = condition.map(|condition| (IF_NONE_MATCH, Some(condition)));
+        let sent = self.onward(asking, instead.as_slice());
         let Some(arrived) = self.send(asking, &sent) else { return self.own(502, How::Failed) };
         if arrived.status != StatusCode::NOT_MODIFIED {
             return self.relay(asking, arrived, false).0;

@@ -16,33 +16,24 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::entry::Head;
 use crate::fields::trim_ows;
+use crate::hop::Instead;
 
-/// Puts the stored validators into a request that is about to be forwarded.
-///
-/// Returns false when there is none, so that the request goes out unconditionally.
+/// What is said in place of the preconditions of a request that is about to be forwarded: the stored validators, of which
+/// there may be none, so that the request goes out unconditionally.
 ///
 /// Source: RFC 9111 section 4.3.1.
-pub fn make_conditional(request: &mut HeaderMap, stored: &Head) -> bool {
-    remove_conditions(request);
-    let mut is_conditional = false;
-    if let Some(etag) = stored.fields.get(header::ETAG) {
-        request.insert(header::IF_NONE_MATCH, etag);
-        is_conditional = true;
-    }
-    if let Some(modified) = stored.fields.get(header::LAST_MODIFIED) {
-        request.insert(header::IF_MODIFIED_SINCE, modified);
-        is_conditional = true;
-    }
-    is_conditional
+#[must_use]
+pub fn conditions(stored: &Head) -> [Instead; 2] {
+    [
+        (header::IF_NONE_MATCH, stored.fields.get(header::ETAG)),
+        (header::IF_MODIFIED_SINCE, stored.fields.get(header::LAST_MODIFIED)),
+    ]
 }
 
-/// Removes the preconditions that a cache may evaluate itself.
+/// The preconditions that a cache may evaluate itself, left out.
 ///
 /// Source: RFC 9111 section 4.3.2.
-pub fn remove_conditions(request: &mut HeaderMap) {
-    request.remove(header::IF_NONE_MATCH);
-    request.remove(header::IF_MODIFIED_SINCE);
-}
+pub const NO_CONDITIONS: [Instead; 2] = [(header::IF_NONE_MATCH, None), (header::IF_MODIFIED_SINCE, None)];
 
 /// Whether a 304 selects this stored response for update.
 ///

@@ -72,21 +72,26 @@ fn stated_end(version: Version, fields: &mut HeaderMap) -> Result<Option<End>, &
         (true, true) => Err("expected Transfer-Encoding or Content-Length, found both"),
         (true, false) => settle_coding(fields).map(Some),
         (false, true) => {
-            let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
-            make_plain(length, fields);
-            Ok(Some(End::Length(length)))
+            let plain = plain_length(fields).map(Ok).unwrap_or_else(|| {
+                let length = single_length(fields).ok_or("expected one Content-Length, found invalid or differing ones")?;
+                fields.insert(header::CONTENT_LENGTH, length.into());
+                Ok(length)
+            });
+            plain.map(|length| Some(End::Length(length)))
         }
         (false, false) => Ok(None),
     }
 }
 
-/// One line with the length in its shortest form.
-fn make_plain(length: u64, fields: &mut HeaderMap) {
+/// The length where one line says it in its shortest form, as almost all do.
+fn plain_length(fields: &HeaderMap) -> Option<u64> {
     let mut lines = fields.get_all(header::CONTENT_LENGTH).iter();
-    let is_plain = lines.next().is_some_and(|line| line == itoa::Buffer::new().format(length)) && lines.next().is_none();
-    if !is_plain {
-        fields.insert(header::CONTENT_LENGTH, length.into());
+    let digits = lines.next()?.as_bytes();
+    let is_shortest = matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.len() < 19;
+    if !is_shortest || !digits.iter().all(u8::is_ascii_digit) || lines.next().is_some() {
+        return None;
     }
+    Some(digits.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
 }
 
 /// `chunked` alone, or codings that nobody knows: without `chunked` the content ends with the

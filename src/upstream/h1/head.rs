@@ -8,6 +8,7 @@
 
 use std::io::BufRead;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -65,25 +66,30 @@ impl Seeker {
     ///
     /// Source: RFC 9112 section 2.1.
     pub(in crate::upstream) fn take(&mut self, buffer: &mut BytesMut, bounds: Bounds) -> Result<Option<Head>, NotHttp> {
-        let Some(end) = end_of_head(buffer, self.seen) else {
-            if buffer.len() > bounds.bytes {
-                return Err(NotHttp::TooLarge);
-            }
-            let has_grown = buffer.len() > std::mem::replace(&mut self.seen, buffer.len());
-            if self.looks < MOST_LOOKS && has_grown {
-                // Who speaks something else is told so before the time is over.
-                self.looks += 1;
-                with_room(bounds.fields, |room| parse(buffer, room, |_| Ok(())).map(drop))?;
-            }
+        if buffer.len() == self.seen {
             return Ok(None);
-        };
-        if end > bounds.bytes {
-            return Err(NotHttp::TooLarge);
         }
-        *self = Self::default();
-        let text = buffer.split_to(end).freeze();
-        with_room(bounds.fields, |room| parse(&text, room, |response| read(&text, response)))
-            .and_then(|head| head.ok_or(NotHttp::Head(httparse::Error::NewLine)).map(Some))
+        // A head that comes in many pieces is not read over and over.
+        let is_end_known = self.looks >= MOST_LOOKS;
+        if is_end_known && end_of_head(buffer, self.seen).is_none() {
+            return self.wait(buffer.len(), bounds);
+        }
+        self.looks += u8::from(!is_end_known);
+        match with_room(bounds.fields, |room| parse(buffer, room))? {
+            Some(found) if found.end > bounds.bytes => Err(NotHttp::TooLarge),
+            Some(found) => {
+                *self = Self::default();
+                read(&buffer.split_to(found.end).freeze(), found).map(Some)
+            }
+            None if is_end_known => Err(NotHttp::Head(httparse::Error::NewLine)),
+            None => self.wait(buffer.len(), bounds),
+        }
+    }
+
+    /// The head is not complete.
+    fn wait(&mut self, length: usize, bounds: Bounds) -> Result<Option<Head>, NotHttp> {
+        self.seen = length;
+        if length > bounds.bytes { Err(NotHttp::TooLarge) } else { Ok(None) }
     }
 }
 
@@ -118,34 +124,55 @@ fn with_room<'b, T>(fields: usize, parse: impl FnOnce(Room<'_, 'b>) -> T) -> T {
     }
 }
 
-/// What `read` makes of a complete head; none if the text is only the beginning of one, or more than one.
-fn parse<'b, T>(
-    text: &'b [u8],
-    room: Room<'_, 'b>,
-    read: impl FnOnce(&httparse::Response<'_, 'b>) -> Result<T, NotHttp>,
-) -> Result<Option<T>, NotHttp> {
+/// A complete head in the text that it was found in.
+struct Found {
+    /// Where it ends.
+    end: usize,
+    status: StatusCode,
+    version: Version,
+    /// Names, and where their values stand.
+    lines: Vec<(HeaderName, Range<usize>)>,
+}
+
+/// The head that a text begins with; none while it is not complete. Nothing may stand before it.
+///
+/// Source: RFC 9112 section 2.2: it is servers that ignore an empty line before a message.
+fn parse<'b>(text: &'b [u8], room: Room<'_, 'b>) -> Result<Option<Found>, NotHttp> {
+    if matches!(text, [b'\r' | b'\n', ..]) {
+        return Err(NotHttp::Head(httparse::Error::NewLine));
+    }
     let mut config = ParserConfig::default();
     config.allow_spaces_after_header_name_in_responses(true).allow_obsolete_multiline_headers_in_responses(true);
     let mut response = httparse::Response::new(&mut []);
     match config.parse_response_with_uninit_headers(&mut response, text, room) {
-        Ok(httparse::Status::Complete(length)) if length == text.len() => read(&response).map(Some),
-        Ok(_) => Ok(None),
+        Ok(httparse::Status::Complete(end)) => found(text, end, &response).map(Some),
+        Ok(httparse::Status::Partial) => Ok(None),
         Err(httparse::Error::TooManyHeaders) => Err(NotHttp::TooLarge),
         Err(error) => Err(NotHttp::Head(error)),
     }
 }
 
-/// Names and values of a head that was parsed; values are slices of its text.
-fn read(text: &Bytes, response: &httparse::Response<'_, '_>) -> Result<Head, NotHttp> {
+fn found(text: &[u8], end: usize, response: &httparse::Response<'_, '_>) -> Result<Found, NotHttp> {
     let (Some(code), Some(version)) = (response.code, response.version) else {
         return Err(NotHttp::Head(httparse::Error::Status));
     };
     let status = StatusCode::from_u16(code).map_err(|_| NotHttp::Head(httparse::Error::Status))?;
     let version = if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
-    let mut fields = HeaderMap::with_capacity(response.headers.len() + ADDED_FIELDS);
+    let mut lines = Vec::with_capacity(response.headers.len());
     for field in &*response.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NotHttp::Head(httparse::Error::HeaderName))?;
-        let value = HeaderValue::from_maybe_shared(value(text, field.value));
+        let start = field.value.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        lines.push((name, start..start + field.value.len()));
+    }
+    Ok(Found { end, status, version, lines })
+}
+
+/// A head of its own; values are slices of its text.
+fn read(text: &Bytes, found: Found) -> Result<Head, NotHttp> {
+    let Found { status, version, lines, .. } = found;
+    let mut fields = HeaderMap::with_capacity(lines.len() + ADDED_FIELDS);
+    for (name, place) in lines {
+        let value = HeaderValue::from_maybe_shared(value(text, place)?);
         let value = value.map_err(|_| NotHttp::Head(httparse::Error::HeaderValue))?;
         fields.try_append(name, value).map_err(|_| NotHttp::TooLarge)?;
     }
@@ -156,12 +183,13 @@ fn read(text: &Bytes, response: &httparse::Response<'_, '_>) -> Result<Head, Not
 /// A value without line ends: each fold becomes a space.
 ///
 /// Source: RFC 9112 section 5.2.
-fn value(text: &Bytes, value: &[u8]) -> Bytes {
+fn value(text: &Bytes, place: Range<usize>) -> Result<Bytes, NotHttp> {
+    let value = text.get(place.clone()).ok_or(NotHttp::Head(httparse::Error::HeaderValue))?;
     if !value.contains(&b'\n') {
-        return text.slice_ref(value);
+        return Ok(text.slice(place));
     }
     let lines: Vec<&[u8]> = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
-    lines.join(&b' ').into()
+    Ok(lines.join(&b' ').into())
 }
 
 /// Whether the connection stays open after this response: `close` wherever it stands ends it.

@@ -21,7 +21,7 @@ async fn request_content_goes_on_while_nobody_reads_the_response() {
     let permit = permit(listener.local_addr().unwrap(), "/");
     let upstreams = upstreams(&settings(), &[]);
     let (body, mut client) = pooling::endless_content().await;
-    let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body, interim: None, pins: None };
+    let request = Outbound { method: Method::POST, fields: FieldSection::default(), body, interim: None, pins: None };
     let begin = async {
         let (mut origin, _) = listener.accept().await.unwrap();
         read_to(&mut origin, "\r\nabc\r\n").await;
@@ -48,7 +48,7 @@ async fn t059_a_response_to_half_a_request_is_no_whole_one() {
     let permit = permit(listener.local_addr().unwrap(), "/");
     let upstreams = upstreams(&settings(), &[]);
     let (body, client) = pooling::endless_content().await;
-    let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body, interim: None, pins: None };
+    let request = Outbound { method: Method::POST, fields: FieldSection::default(), body, interim: None, pins: None };
     let begin = async {
         let (mut origin, _) = listener.accept().await.unwrap();
         read_to(&mut origin, "\r\nabc\r\n").await;

@@ -124,7 +124,7 @@ async fn t059_a_request_content_that_breaks_off_is_the_clients_fault_and_never_e
     });
     let upstreams = upstreams(&settings(), &[]);
     let (body, client) = pooling::endless_content().await;
-    let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body, interim: None, pins: None };
+    let request = Outbound { method: Method::POST, fields: FieldSection::default(), body, interim: None, pins: None };
     let permit = permit(address, "/");
     let hang_up = async {
         begun.notified().await;
@@ -143,7 +143,7 @@ async fn a_client_that_stalls_in_its_content_is_told_so() {
     settings.limits.first_byte_time = Duration::from_millis(80);
     let upstreams = upstreams(&settings, &[]);
     let (body, _client) = pooling::endless_content().await;
-    let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body, interim: None, pins: None };
+    let request = Outbound { method: Method::POST, fields: FieldSection::default(), body, interim: None, pins: None };
     let answer = upstreams.send(&permit(origin.address, "/"), Destination::Forward, request).await;
     assert!(matches!(answer.err().unwrap(), Error::Upstream(UpstreamError::RequestBody)));
     origin.is_left().await;

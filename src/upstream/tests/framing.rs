@@ -61,7 +61,7 @@ async fn content_of_unknown_length_is_chunked_with_every_method() {
     for method in [Method::GET, Method::POST] {
         let (body, mut client) = pooling::endless_content().await;
         tokio::io::AsyncWriteExt::write_all(&mut client, b"0\r\n\r\n").await.unwrap();
-        let request = Outbound { method: method.clone(), fields: HeaderMap::new(), body, interim: None, pins: None };
+        let request = Outbound { method: method.clone(), fields: FieldSection::default(), body, interim: None, pins: None };
         let text = request_seen("/", request).await;
         assert!(
             text.contains("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n") && text.ends_with("\r\n0\r\n\r\n"),

@@ -216,7 +216,7 @@ async fn a_connection_is_not_reused_while_request_content_is_owed() {
     let upstreams = upstreams(&settings(), &[]);
     let permit = permit(origin.address, "/");
     let (content, _client) = endless_content().await;
-    let request = Outbound { method: Method::POST, fields: HeaderMap::new(), body: content, interim: None, pins: None };
+    let request = Outbound { method: Method::POST, fields: FieldSection::default(), body: content, interim: None, pins: None };
     let answer = exchange(&upstreams, &permit, request).await;
     // Depending on who is first, the early answer is taken or refused as an answer to nothing.
     assert!(matches!(answer, Ok((413, _)) | Err(Error::Upstream(UpstreamError::Protocol(_)))), "{answer:?}");

@@ -165,10 +165,10 @@ impl Gateway {
         exchange.record.destination = Some(way.destination);
         let key = way.key(&permit, &self.keyed);
         exchange.record.url_hash = Some(key.hash());
-        let standing = exchange.standing(key.hash());
+        exchange.standing = Some(self.memory.standing(key.hash()));
         match self.look_up(exchange, &key, &way) {
             Decision::Serve(chosen) => {
-                exchange.note_repeatable((&permit, &way.policy), &chosen, standing);
+                exchange.note_repeatable((&permit, &way.policy), &chosen);
                 let answer = self.serve_stored(exchange, (&permit, &way), &chosen);
                 self.cast_shadow(exchange, &permit, &way);
                 Ok(Step::Answer(answer))

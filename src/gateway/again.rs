@@ -19,7 +19,6 @@ use crate::auth::Scheme;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::canary::Share;
-use crate::cache::store::Standing;
 use crate::clock::Clock;
 use crate::policy::CompiledPolicy;
 use crate::repeats::{Basis, Kept, Known, LONGEST_BYTES, Name, Repeatable, Seconds};
@@ -100,19 +99,12 @@ impl Gateway {
 }
 
 impl Exchange {
-    /// The standing of its key before it is looked up, if its answer is wanted again.
-    pub(super) fn standing(&self, key: u128) -> Option<Standing> {
-        self.connection.repetition.is_wanted().then(|| self.gateway.memory.standing(key))
-    }
-
     /// Notes that its answer from what is stored may be given again, if that is so.
-    pub(super) fn note_repeatable(
-        &mut self,
-        (permit, policy): (&Permit, &CompiledPolicy),
-        chosen: &Chosen,
-        standing: Option<Standing>,
-    ) {
-        let (Some(standing), Some(key)) = (standing, self.record.url_hash) else { return };
+    pub(super) fn note_repeatable(&mut self, (permit, policy): (&Permit, &CompiledPolicy), chosen: &Chosen) {
+        if !self.connection.repetition.is_wanted() {
+            return;
+        }
+        let (Some(standing), Some(key)) = (self.standing, self.record.url_hash) else { return };
         // Parts of an answer to a range are told apart by a boundary that is never the same twice.
         let is_plain = chosen.stale.is_none() && !self.has_content && !self.fields.contains_key(header::RANGE);
         // Whoever says something about the connection is heard, but for what is so without saying.

@@ -87,12 +87,16 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     pub(super) async fn board(&self, exchange: &mut Exchange, key: &CacheKey<'_>, way: &Way, mut decision: Decision) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
-        // Who leads at once waits for nobody.
-        let mut patience = None;
+        // Who leads at once waits for nobody, and where nothing was stored since it looked, it need not look again.
+        let (mut patience, mut looked_in) = (None, exchange.standing.take());
         let new = || Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
+                Role::Leader(lead) if looked_in.take() == Some(self.memory.standing(key.hash())) => {
+                    exchange.lead = Some(lead);
+                    return Boarded::Goes(decision);
+                }
                 Role::Leader(lead) => {
                     let goes_to;
                     (decision, goes_to) = self.look_before_leading(exchange, (key, group), way, &decision);
@@ -113,6 +117,7 @@ impl Gateway {
                 }
                 Role::Follower(flight) => flight,
             };
+            looked_in = None;
             let patience = patience.get_or_insert_with(new);
             // Boxed: who waits for nobody does not carry the state of waiting about.
             let next = Box::pin(self.wait(exchange, (key, group), way, &decision, (&flight, patience.deadline))).await;

@@ -25,7 +25,7 @@ use crate::cache::rules::partition::{Identity, Partition, Sight, class_of_one, c
 use crate::cache::rules::query::Named;
 use crate::cache::rules::reuse::Asker;
 use crate::cache::rules::vary;
-use crate::cache::store::{FilledBy, Turn};
+use crate::cache::store::{FilledBy, Standing, Turn};
 use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
@@ -71,6 +71,8 @@ pub(super) struct Exchange {
     normalises: bool,
     /// Count of group invalidations and withdrawals when the request was sent to the origin.
     pub(super) born: u64,
+    /// The standing of its key before it was looked up.
+    pub(super) standing: Option<Standing>,
     /// Others wait for the response to this request.
     pub(super) lead: Option<Lead>,
     /// It waited for another one's response.
@@ -136,6 +138,7 @@ impl Exchange {
             candidates: Candidates::NONE,
             normalises: false,
             born: 0,
+            standing: None,
             lead: None,
             has_waited: false,
             behind_cache: None,

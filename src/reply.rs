@@ -149,7 +149,9 @@ pub enum Shown {
 #[must_use]
 pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheStatus) -> Response<Body> {
     let head = &*chosen.head;
-    let moment = (shown == Shown::Reused).then(|| plain_moment(chosen, asked, status)).flatten();
+    let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
+    let moment =
+        plain_moment(chosen, is_aged, asked, status).filter(|moment| moment.forward.is_none() == (shown == Shown::Reused));
     if let Some(fields) = moment.as_ref().and_then(|moment| asked.ready.fields(&chosen.head, moment)) {
         return representation::whole(chosen, fields);
     }
@@ -159,7 +161,6 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
     } else {
         representation::representation(chosen, fields, asked)
     };
-    let is_aged = matches!(shown, Shown::Reused | Shown::Validated { is_aged: true });
     dress(&mut response, head, is_aged, asked, status);
     if let Some(moment) = moment {
         asked.ready.keep(&chosen.head, moment, response.headers());
@@ -168,18 +169,22 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
 }
 
 /// What the fields of this answer depend on besides the head, if it is the whole of a whole, whatever the request says.
-fn plain_moment(chosen: &Chosen, asked: &Asked<'_>, status: CacheStatus) -> Option<Moment> {
+fn plain_moment(chosen: &Chosen, is_aged: bool, asked: &Asked<'_>, status: CacheStatus) -> Option<Moment> {
     const SELECTING: [HeaderName; 3] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::RANGE];
     let is_plain = asked.method == Method::GET && chosen.stored.part().is_none();
     if !is_plain || SELECTING.iter().any(|name| asked.fields.contains_key(name)) {
         return None;
     }
-    let CacheStatus { fwd: None, fwd_status: None, ttl: Some(ttl), stored: false, collapsed: None, detail: Some(word) } = status
-    else {
+    let CacheStatus { fwd, fwd_status, ttl: Some(ttl), stored: false, collapsed: None, detail: Some(word) } = status else {
         return None;
     };
-    let age = chosen.head.current_age(asked.now)?.as_secs();
-    Some(Moment { age, ttl, word, via: asked.via.clone() })
+    let forward = match (fwd, fwd_status) {
+        (None, None) => None,
+        (Some(reason), Some(code)) => Some((reason, code)),
+        _ => return None,
+    };
+    let age = if is_aged { Some(chosen.head.current_age(asked.now)?.as_secs()) } else { None };
+    Some(Moment { age, forward, ttl, word, via: asked.via.clone() })
 }
 
 /// An answer made of a response that is on its way to the store for somebody else's request.

@@ -11,7 +11,7 @@
 mod support;
 
 use support::cases::Cases;
-use support::{Gateway, Origin, Reply, raw, reply, secs, test_clock};
+use support::{Gateway, Origin, Reply, http_date, raw, reply, secs, test_clock};
 
 fn tagged(cache_control: &str) -> Reply {
     reply(200).field("cache-control", cache_control).field("etag", "\"v1\"")
@@ -259,6 +259,34 @@ async fn n026_fields_of_one_exchange_reach_the_asker_of_a_validation_alone() {
     assert_eq!((validated.detail(), validated.field("authentication-info")), (Some("validated"), Some("nextnonce=\"n\"")));
     let hit = alice.get("/x").await;
     assert_eq!((hit.hit(), hit.field("authentication-info")), (true, None));
+}
+
+/// RFC 9111 section 4.3.4: confirmations of one second are answered alike, whatever an origin says to one asker beside them; and
+/// what is new in one of them counts.
+#[tokio::test]
+async fn n092_confirmations_of_one_second_are_answered_alike_and_what_is_new_counts() {
+    let clock = test_clock();
+    let date = http_date(clock.now());
+    let said = |status: u16| {
+        let said = reply(status).field("cache-control", "public, s-maxage=0").field("etag", "\"v1\"");
+        said.field("date", &date).field("x-a", if status == 200 { "1" } else { "2" })
+    };
+    let to_one = said(304).field("authentication-info", "nextnonce=\"n\"");
+    let changed = reply(304).field("cache-control", "public, s-maxage=9").field("etag", "\"v1\"").field("date", &date);
+    let script = [said(200).body("abc"), said(304), said(304), said(304), to_one, said(304), changed];
+    let origin = Origin::script(script).await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let client = gateway.anonymous();
+    client.get("/x").await;
+    for at in 1..=5 {
+        let answer = client.get("/x").await;
+        assert_eq!((answer.fwd_status(), answer.detail(), answer.ttl()), (Some("304"), Some("validated"), Some(0)), "{at}");
+        assert_eq!((answer.text().as_str(), answer.fields_named("x-a"), answer.age()), ("abc", vec!["2"], None), "{at}");
+        assert_eq!(answer.fields_named("date"), [date.as_str()], "{at}");
+        assert_eq!(answer.field("authentication-info"), (at == 4).then_some("nextnonce=\"n\""), "{at}");
+    }
+    assert_eq!((client.get("/x").await.ttl(), client.get("/x").await.hit()), (Some(9), true));
+    assert_eq!(origin.requests().len(), 7);
 }
 
 /// RFC 9111 section 3.5: a policy that never stores for credentials does not make their validations evict.

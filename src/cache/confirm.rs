@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::entry::{Filler, Head};
@@ -93,9 +93,23 @@ pub fn for_one(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>) -> 
 ///
 /// Source: RFC 9111 section 4.3.4.
 fn said_again(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> Option<Head> {
+    stored.made_anew(filler, nothing_new(stored, answer)?, policy)
+}
+
+/// Whether the 304 says what another one said within the last second, to the letter: nothing is to be done with the entry, as
+/// long as this is its head.
+///
+/// Source: RFC 9111 section 4.3.4.
+#[must_use]
+pub fn is_said_already(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<'_>, policy: &CompiledPolicy) -> bool {
+    let filler = filler_of_both(filler, stored);
+    nothing_new(stored, answer).is_some_and(|date| stored.is_as_if_anew(&filler, date, policy))
+}
+
+/// The 304's `Date`, where that is all that may be new in it.
+fn nothing_new<'a>(stored: &Head, answer: AnswerFields<'a>) -> Option<&'a HeaderValue> {
     let says_nothing_new = answer.is_kept_whole() && changes_nothing(&stored.fields, answer.received);
-    let date = answer.received.get(header::DATE).filter(|_| says_nothing_new)?;
-    stored.made_anew(filler, date, policy)
+    answer.received.get(header::DATE).filter(|_| says_nothing_new)
 }
 
 /// May the merged fields be stored and shared? What the origin takes back it takes back from everybody, whatever the

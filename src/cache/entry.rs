@@ -200,18 +200,7 @@ impl Head {
     /// Source: RFC 9111 sections 3.2, 3.5 and 4.3.4.
     #[must_use]
     pub fn made_anew(&self, filler: &Filler<'_>, date: &HeaderValue, policy: &CompiledPolicy) -> Option<Self> {
-        let is_same_asker = *filler.method == Method::GET
-            && filler.credentials.any == self.credentialed
-            && !filler.credentials.in_query
-            && *filler.directives == RequestDirectives::default();
-        let is_targeted = || filler.targets.iter().any(|name| self.fields.contains_key(name));
-        if !self.is_plain || !is_same_asker || is_targeted() || !vary::is_storable(&self.fields, filler.consumed) {
-            return None;
-        }
-        let policy = policy.for_response(filler.candidates, self.status, &self.fields);
-        if policy.fingerprint != self.policy_fingerprint {
-            return None;
-        }
+        let policy = self.same_policy(filler, policy)?;
         let anew = Self { fields: self.fields.with(&header::DATE, date), ..self.clone() };
         let answered = Answered {
             status: self.status,
@@ -224,6 +213,34 @@ impl Head {
         let lifetime = Some(lifetime(&answered, &policy.settings)).filter(|lifetime| lifetime.source == self.lifetime.source)?;
         let age = age_base(&anew.fields, filler.request_time, filler.response_time);
         Some(Self { lifetime, age, named: filler.named, born: filler.born, ..anew })
+    }
+
+    /// Whether [`Head::made_anew`] would make this head, and this one came less than a second before: it may stay as it is,
+    /// that little older than it could be.
+    ///
+    /// Source: RFC 9111 sections 4.2.3 and 4.3.4.
+    #[must_use]
+    pub fn is_as_if_anew(&self, filler: &Filler<'_>, date: &HeaderValue, policy: &CompiledPolicy) -> bool {
+        let since = filler.response_time.duration_since(self.age.response_time).unwrap_or_default();
+        since < Duration::from_secs(1)
+            && (self.born, self.named) == (filler.born, filler.named)
+            && self.fields.lines(&header::DATE).eq([date.as_bytes()])
+            && self.same_policy(filler, policy).is_some()
+    }
+
+    /// The policy that this head was judged by, where it is that of this request too, and all else that was judged besides the
+    /// times is as it was.
+    fn same_policy<'p>(&self, filler: &Filler<'_>, policy: &'p CompiledPolicy) -> Option<&'p CompiledPolicy> {
+        let is_same_asker = *filler.method == Method::GET
+            && filler.credentials.any == self.credentialed
+            && !filler.credentials.in_query
+            && *filler.directives == RequestDirectives::default();
+        let is_targeted = || filler.targets.iter().any(|name| self.fields.contains_key(name));
+        if !self.is_plain || !is_same_asker || is_targeted() || !vary::is_storable(&self.fields, filler.consumed) {
+            return None;
+        }
+        let policy = policy.for_response(filler.candidates, self.status, &self.fields);
+        (policy.fingerprint == self.policy_fingerprint).then_some(policy)
     }
 
     /// The head with which a validated response answers its asker alone, whether or not others may

@@ -14,16 +14,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use http::header::{HeaderMap, HeaderValue};
 
+use super::ForwardReason;
 use super::entry::Head;
 
 /// Answers that are kept, at most some 2 KiB each.
 const PLACES: usize = 1 << 10;
 
-/// Everything that the fields of a reuse depend on, besides the stored head.
+/// Everything that the fields of an answer depend on, besides the stored head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Current age in seconds.
-    pub age: u64,
+    /// Current age in seconds, where it is told.
+    pub age: Option<u64>,
+    /// Why the origin was asked, and its status code, where it was.
+    pub forward: Option<(ForwardReason, u16)>,
     /// Seconds of freshness that are left.
     pub ttl: i64,
     /// The word of the rule that decided.
@@ -64,7 +67,7 @@ impl Ready {
     pub fn keep(&self, head: &Arc<Head>, moment: Moment, fields: &HeaderMap) {
         let Some(place) = self.place(head) else { return };
         // Two that are mistaken for each other here are told apart above.
-        let asked = address(head).rotate_left(32) ^ moment.age.saturating_add(1);
+        let asked = address(head).rotate_left(32) ^ moment.age.map_or(0, |age| age.saturating_add(1));
         if place.asked.swap(asked, Ordering::Relaxed) == asked {
             place.last.store(Some(Arc::new(Answer { head: Arc::clone(head), moment, fields: fields.clone() })));
         }
@@ -93,7 +96,7 @@ mod tests {
     use crate::cache::tests::anonymous;
 
     fn moment(age: u64) -> Moment {
-        Moment { age, ttl: 9, word: "permit-public", via: HeaderValue::from_static("1.1 a") }
+        Moment { age: Some(age), forward: None, ttl: 9, word: "permit-public", via: HeaderValue::from_static("1.1 a") }
     }
 
     fn fields() -> HeaderMap {
@@ -111,6 +114,8 @@ mod tests {
         assert_eq!(ready.fields(&head, &moment(7)), Some(fields()));
         let others = [
             moment(8),
+            Moment { age: None, ..moment(7) },
+            Moment { forward: Some((ForwardReason::Stale, 304)), ..moment(7) },
             Moment { ttl: 8, ..moment(7) },
             Moment { word: "stale", ..moment(7) },
             Moment { via: HeaderValue::from_static("1.1 b"), ..moment(7) },

@@ -123,15 +123,19 @@ impl Gateway {
         let filler = self.filler(exchange, permit, arrived.request_time, arrived.response_time);
         let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
         let answer = AnswerFields { received: arrived.response.headers(), kept: &fresh };
+        let key = way.key(permit, &self.keyed);
+        self.freshen_beside(exchange, &filler, way, (&key, chosen, answer));
+        let is_its_head = Arc::ptr_eq(&chosen.stored.head(), &chosen.head);
+        if is_its_head && confirm::is_said_already(&chosen.head, &filler, answer, &way.policy) {
+            return Settled { is_freshened: true, head: Arc::clone(&chosen.head), detail: VALIDATED };
+        }
         let Confirmed { verdict, credentialed } = confirm::by_not_modified(&chosen.head, &filler, answer, &way.policy);
         let detail = match &verdict {
-            Ok(_) => "validated",
+            Ok(_) => VALIDATED,
             Err(why) => why.as_str(),
         };
         let becomes = confirm::becomes(verdict, &chosen.head, chosen.stored.vary_names(), credentialed);
-        let key = way.key(permit, &self.keyed);
         let freshened = self.memory.settle(key.hash(), &chosen.stored, becomes);
-        self.freshen_beside(exchange, &filler, way, (&key, chosen, answer));
         let is_freshened = freshened.is_some();
         let head = freshened.unwrap_or_else(|| Arc::new(confirm::for_one(&chosen.head, &filler, answer)));
         Settled { is_freshened, head, detail }
@@ -166,6 +170,9 @@ impl Gateway {
         response
     }
 }
+
+/// The word for a stored response that a 304 confirmed and the rules still let be shared.
+const VALIDATED: &str = "validated";
 
 /// What became of a stored response that a 304 confirmed.
 pub(super) struct Settled {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::cache::rules::authorization::request_credentials;
 use crate::cache::tests::{ALICE, Given, Lines, at, entry, fields, policy};
@@ -143,4 +145,59 @@ fn as_judged(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>, lists: 
         assert_eq!(told(short), told(judged), "{request:?} {not_modified:?} {stored:?}");
     }
     was_short
+}
+
+/// RFC 9111 section 4.3.4: what was said a moment before is not done again; whatever differs is.
+#[test]
+fn n092_a_304_that_says_what_the_last_one_said_within_its_second_leaves_the_head() {
+    let lines: Lines<'_> =
+        &[("date", "Fri, 15 Jan 2027 08:00:05 GMT"), ("cache-control", "public, s-maxage=0"), ("etag", "\"a\"")];
+    let said = |request: Lines<'_>, not_modified: Lines<'_>, change: &dyn Fn(&mut Filler<'_>), policy: &CompiledPolicy| {
+        let stored = entry(&[], lines);
+        let (request, not_modified) = (fields(request), fields(not_modified));
+        let directives = RequestDirectives::parse(&request);
+        let mut filler = Filler {
+            method: &Method::GET,
+            path_and_query: "/x",
+            directives: &directives,
+            credentials: request_credentials(&request, None, &policy.settings.credentials),
+            named: crate::cache::rules::query::Named::EXACT,
+            consumed: &[],
+            targets: &[],
+            candidates: Candidates::NONE,
+            is_located: false,
+            born: 0,
+            request_time: at(0),
+            response_time: at(0) + Duration::from_millis(999),
+        };
+        change(&mut filler);
+        let kept = crate::hop::response_fields(&not_modified, at(0));
+        let answer = AnswerFields { received: &not_modified, kept: &kept };
+        let is_said = is_said_already(&stored, &filler, answer, policy);
+        if is_said {
+            let anew = by_not_modified(&stored, &filler, answer, policy).verdict.unwrap();
+            let told = |head: &Head| {
+                let whose = (head.credentialed, head.named, head.permission, head.policy_fingerprint, head.is_plain, head.born);
+                (head.fields.to_map(0), Arc::clone(&head.directives), head.lifetime, whose)
+            };
+            assert_eq!(told(&anew), told(&stored));
+        }
+        is_said
+    };
+    let (usual, other) = (policy(Policy::default()), CompiledPolicy { fingerprint: 8, ..policy(Policy::default()) });
+    let as_is: &dyn Fn(&mut Filler<'_>) = &|_| ();
+    assert!(said(&[], lines, as_is, &usual) && said(&[], &lines[..1], as_is, &usual));
+    assert!(said(&[], lines, &|filler| filler.response_time = at(0) - Duration::from_secs(1), &usual), "one that came late");
+    let later = ("date", "Fri, 15 Jan 2027 08:00:06 GMT");
+    let differing: [Lines<'_>; 5] =
+        [&[later, lines[1], lines[2]], &[lines[0], lines[0]], &lines[1..], &[lines[0], ("x-a", "1")], &[lines[0], ("age", "0")]];
+    for not_modified in differing {
+        assert!(!said(&[], not_modified, as_is, &usual), "{not_modified:?}");
+    }
+    for request in [&[ALICE][..], &[("cache-control", "no-store")]] {
+        assert!(!said(request, lines, as_is, &usual), "{request:?}");
+    }
+    assert!(!said(&[], lines, as_is, &other), "under another policy");
+    assert!(!said(&[], lines, &|filler| filler.response_time = at(1), &usual), "a second later");
+    assert!(!said(&[], lines, &|filler| filler.born = 1, &usual), "asked for after an invalidation");
 }

@@ -49,14 +49,20 @@ struct State {
     end: Option<End>,
     /// All chunks are kept for the store.
     keeps: bool,
-    readers: Vec<ReaderState>,
-    next_reader: u64,
+    readers: Readers,
     pump: Option<Waker>,
 }
 
-#[derive(Debug)]
+/// The readers that there are, each in a place of its own, so that many followers do not look for themselves among each other.
+#[derive(Debug, Default)]
+struct Readers {
+    places: Vec<Option<ReaderState>>,
+    free: Vec<usize>,
+}
+
+/// Where a reader is.
+#[derive(Debug, Default)]
 struct ReaderState {
-    id: u64,
     position: usize,
     waker: Option<Waker>,
 }
@@ -71,11 +77,8 @@ impl Transfer {
     /// A reader from the beginning; to be made before anything was let go.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> TransferReader {
-        let mut state = self.state.lock();
-        let id = state.next_reader;
-        state.next_reader += 1;
-        state.readers.push(ReaderState { id, position: 0, waker: None });
-        TransferReader { transfer: Arc::clone(self), id }
+        let place = self.state.lock().readers.take_in();
+        TransferReader { transfer: Arc::clone(self), place }
     }
 
     /// A further reader from the beginning; none when that was let go or the transfer broke off, so that
@@ -86,10 +89,8 @@ impl Transfer {
         if state.first > 0 || state.end == Some(End::Broken) {
             return None;
         }
-        let id = state.next_reader;
-        state.next_reader += 1;
-        state.readers.push(ReaderState { id, position: 0, waker: None });
-        Some(TransferReader { transfer: Arc::clone(self), id })
+        let place = state.readers.take_in();
+        Some(TransferReader { transfer: Arc::clone(self), place })
     }
 
     /// Adds a chunk and wakes the readers.
@@ -160,7 +161,7 @@ impl Transfer {
 
 impl State {
     fn wake_readers(&mut self) {
-        for reader in &mut self.readers {
+        for reader in self.readers.all_mut() {
             if let Some(waker) = reader.waker.take() {
                 waker.wake();
             }
@@ -172,7 +173,7 @@ impl State {
         if self.keeps {
             return;
         }
-        let slowest = self.readers.iter().map(|reader| reader.position).min().unwrap_or(usize::MAX);
+        let slowest = self.readers.all().map(|reader| reader.position).min().unwrap_or(usize::MAX);
         while self.first < slowest {
             let Some(chunk) = self.chunks.pop_front() else { break };
             self.held -= chunk.len() as u64;
@@ -186,11 +187,49 @@ impl State {
     }
 }
 
+impl Readers {
+    /// A reader at the beginning.
+    fn take_in(&mut self) -> usize {
+        let place = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some(ReaderState::default()),
+            None => self.places.push(Some(ReaderState::default())),
+        }
+        place
+    }
+
+    fn leave(&mut self, place: usize) {
+        if self.places.get_mut(place).and_then(Option::take).is_some() {
+            self.free.push(place);
+        }
+    }
+
+    fn at(&self, place: usize) -> Option<&ReaderState> {
+        self.places.get(place)?.as_ref()
+    }
+
+    fn at_mut(&mut self, place: usize) -> Option<&mut ReaderState> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &ReaderState> {
+        self.places.iter().flatten()
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut ReaderState> {
+        self.places.iter_mut().flatten()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.len() == self.free.len()
+    }
+}
+
 /// One reader of a transfer; leaving lets go of what only it held.
 #[derive(Debug)]
 pub struct TransferReader {
     transfer: Arc<Transfer>,
-    id: u64,
+    place: usize,
 }
 
 impl TransferReader {
@@ -198,12 +237,15 @@ impl TransferReader {
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let mut guard = self.transfer.state.lock();
         let state = &mut *guard;
-        let Some(reader) = state.readers.iter_mut().find(|reader| reader.id == self.id) else { return Poll::Ready(None) };
+        let Some(reader) = state.readers.at_mut(self.place) else { return Poll::Ready(None) };
         // A reader that came after something was let go misses its beginning: an end would be a lie.
         let Some(at) = reader.position.checked_sub(state.first) else { return Poll::Ready(Some(Err(Box::new(BrokenOff)))) };
         if let Some(chunk) = state.chunks.get(at).cloned() {
             reader.position += 1;
-            state.drop_passed();
+            // Only who was among the slowest can have been waited for.
+            if at == 0 {
+                state.drop_passed();
+            }
             return Poll::Ready(Some(Ok(chunk)));
         }
         match state.end {
@@ -220,7 +262,7 @@ impl TransferReader {
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         let state = self.transfer.state.lock();
-        let position = state.readers.iter().find(|reader| reader.id == self.id).map(|reader| reader.position);
+        let position = state.readers.at(self.place).map(|reader| reader.position);
         state.end == Some(End::Complete) && position.is_some_and(|position| position >= state.first + state.chunks.len())
     }
 }
@@ -228,7 +270,7 @@ impl TransferReader {
 impl Drop for TransferReader {
     fn drop(&mut self) {
         let mut state = self.transfer.state.lock();
-        state.readers.retain(|reader| reader.id != self.id);
+        state.readers.leave(self.place);
         state.drop_passed();
     }
 }

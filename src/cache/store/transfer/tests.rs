@@ -168,6 +168,24 @@ fn t32_a_reader_that_leaves_lets_go_of_what_only_it_held() {
 }
 
 #[test]
+fn who_comes_in_the_place_of_one_who_left_begins_at_the_beginning() {
+    let transfer = Transfer::new();
+    let (mut first, mut second) = (transfer.reader(), transfer.reader());
+    let (gone, woken) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+    transfer.push("a".into());
+    assert_eq!([poll(&mut first, &gone), poll(&mut first, &gone), poll(&mut second, &woken)], ["a", "pending", "a"]);
+    drop(first);
+    let mut third = transfer.late_reader().unwrap();
+    assert_eq!(transfer.state.lock().readers.places.len(), 2);
+    assert_eq!([poll(&mut third, &woken), poll(&mut third, &woken), poll(&mut second, &woken)], ["a", "pending", "pending"]);
+    transfer.push("b".into());
+    transfer.complete();
+    assert_eq!((gone.count(), woken.count()), (0, 2));
+    assert_eq!([poll(&mut third, &woken), poll(&mut second, &woken)], ["b", "b"]);
+    assert!(third.is_at_end() && second.is_at_end());
+}
+
+#[test]
 fn letting_go_in_the_middle_loses_nothing() {
     let transfer = Transfer::new();
     let (mut fast, mut slow) = (transfer.reader(), transfer.reader());

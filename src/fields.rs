@@ -118,20 +118,21 @@ pub fn is_token(text: &[u8]) -> bool {
 /// Source: RFC 9110 section 5.6.2.
 #[must_use]
 pub fn is_tchar(byte: u8) -> bool {
-    // A bit for each octet: asked of every one of many names.
-    const TCHARS: u128 = bits(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-    byte < 128 && TCHARS >> byte & 1 == 1
+    // A place for each octet: asked of every one of many names.
+    static TCHARS: [bool; 256] = among(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    TCHARS.get(usize::from(byte)).is_some_and(|is_one| *is_one)
 }
 
-/// A bit for each of these ASCII octets.
+/// For each octet, whether it is one of these.
 #[must_use]
-pub const fn bits(mut octets: &[u8]) -> u128 {
-    let mut bits = 0;
+#[expect(clippy::indexing_slicing, reason = "an octet is less than 256")]
+pub const fn among(mut octets: &[u8]) -> [bool; 256] {
+    let mut places = [false; 256];
     while let [first, rest @ ..] = octets {
-        bits |= 1 << *first;
+        places[*first as usize] = true;
         octets = rest;
     }
-    bits
+    places
 }
 
 /// The fields named by `Connection`, without the connection options that are no field names here.

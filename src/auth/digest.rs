@@ -156,6 +156,9 @@ pub fn names_target(uri: &str, method: &Method, target: &Target) -> bool {
     if uri.starts_with('/') || uri == "*" {
         return !is_connect && uri == &*target.path_and_query;
     }
+    if !is_connect && is_written_out(uri, target) {
+        return true;
+    }
     let Ok(named) = uri.parse::<Uri>() else { return false };
     // The absolute form needs no Host field beside it, which HTTP/1.0 may lack.
     let arrival = Arrival { forward: is_connect, tls: false, http10: true };
@@ -164,6 +167,14 @@ pub fn names_target(uri: &str, method: &Method, target: &Target) -> bool {
         Ok(named) => named == *target,
         Err(_) => false,
     }
+}
+
+/// Is this the target's absolute form, letter for letter as we write it? Most clients of a forward proxy write it so.
+fn is_written_out(uri: &str, target: &Target) -> bool {
+    let path = &*target.path_and_query;
+    let written = uri.strip_prefix(target.scheme.as_str()).and_then(|rest| rest.strip_prefix("://"));
+    let authority = written.and_then(|rest| rest.strip_suffix(path));
+    path.starts_with('/') && authority.is_some_and(|authority| authority == target.authority())
 }
 
 /// A missing algorithm means MD5 (RFC 7616 section 3.3); session variants are not offered.

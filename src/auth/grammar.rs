@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use crate::fields::{bits, is_tchar};
+use crate::fields::{among, is_tchar};
 
 /// The longest credentials field value that is looked at, bytes.
 pub const MAX_CREDENTIALS_BYTES: usize = 4096;
@@ -169,10 +169,12 @@ fn parse_parameter(text: &str) -> Result<(&str, Cow<'_, str>, &str), GrammarErro
 ///
 /// ABNF (RFC 9110 section 5.6.4): `quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE`.
 fn unquote(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    // One look at each octet: what ends the value, or may not stand in it.
-    let plain = text.bytes().position(|byte| matches!(byte, b'"' | b'\\') || is_forbidden(byte))?;
-    if let Some(after) = text.get(plain..)?.strip_prefix('"') {
-        return Some((Cow::Borrowed(text.get(..plain)?), after));
+    let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
+    let (plain, rest) = text.split_at_checked(end)?;
+    if let Some(after) = rest.strip_prefix('"') {
+        // Each octet is looked at, whatever the others are: that is done many at a time.
+        let is_allowed = plain.bytes().fold(true, |all, byte| all & !is_forbidden(byte));
+        return is_allowed.then_some((Cow::Borrowed(plain), after));
     }
     let mut value = String::new();
     let mut characters = text.chars();
@@ -199,8 +201,9 @@ fn split_token(text: &str) -> (&str, &str) {
 
 /// ABNF (RFC 9110 section 11.2): `token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_token68(text: &str) -> bool {
-    const TOKEN68: u128 = bits(b"-._~+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-    let end = text.bytes().position(|byte| byte >= 128 || TOKEN68 >> byte & 1 == 0).unwrap_or(text.len());
+    static TOKEN68: [bool; 256] = among(b"-._~+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    let is_one = |byte: u8| TOKEN68.get(usize::from(byte)).is_some_and(|is_one| *is_one);
+    let end = text.bytes().position(|byte| !is_one(byte)).unwrap_or(text.len());
     end > 0 && text.bytes().skip(end).all(|byte| byte == b'=')
 }
 

@@ -29,8 +29,9 @@ impl HexHash {
     /// Reads the hex form of a hash of this algorithm, in either case.
     #[must_use]
     pub fn parse(algorithm: DigestAlgorithm, text: &str) -> Option<Self> {
-        let is_hex = text.len() == hex_length(algorithm) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if !is_hex {
+        // Each octet is looked at, whatever the others are: that is done many at a time.
+        let is_hex = || text.bytes().fold(true, |all, byte| all & byte.is_ascii_hexdigit());
+        if text.len() != hex_length(algorithm) || !is_hex() {
             return None;
         }
         let mut hash = Self { text: [0; 64], length: text.len() };

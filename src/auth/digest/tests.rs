@@ -183,6 +183,7 @@ fn n145_the_uri_names_the_requested_resource() {
         ("http://example.com/a?b=c", "/a?b=c"),
         ("HTTP://EXAMPLE.com:80/a", "/a"),
         ("http://example.com", "/"),
+        ("http://example.com/", "/"),
         ("http://example.com?q", "/?q"),
         ("*", "*"),
     ] {
@@ -202,6 +203,8 @@ fn n145_the_uri_names_the_requested_resource() {
         ("http://example.com:8080/a", "/a"),
         ("http://example.org/a", "/a"),
         ("http://user@example.com/a", "/a"),
+        ("http://example.com/b/a", "/a"),
+        ("http:///a", "/a"),
         ("//example.com/a", "/a"),
         ("example.com:80", "/"),
         ("http://", "/"),

@@ -42,6 +42,8 @@ impl Bound {
         // A restart must not wait for connections of the last run to be forgotten.
         socket.set_reuse_address(true).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
+        // Without it a response's last piece may wait for an acknowledgement; connections have it from here.
+        socket.set_tcp_nodelay(true).map_err(failed)?;
         socket.bind(&address.into()).map_err(failed)?;
         socket.listen(BACKLOG).map_err(failed)?;
         let socket = StdListener::from(socket);
@@ -66,9 +68,6 @@ impl Listening {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
                     self.pause = FIRST_PAUSE;
-                    // Without it a response's last piece may wait for an acknowledgement; if it cannot
-                    // be set, the connection is dead already.
-                    let _ = stream.set_nodelay(true);
                     return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
                 }
                 Err(error) if is_about_the_connection(&error) => {}
@@ -86,4 +85,18 @@ impl Listening {
 fn is_about_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_send_at_once() {
+        let bound = Bound::new(SocketAddr::from(([127, 0, 0, 1], 0)), "listener.address").unwrap();
+        let client = std::net::TcpStream::connect(bound.address).unwrap();
+        let (accepted, peer) = bound.listen().unwrap().accept().await;
+        assert!(accepted.nodelay().unwrap());
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
 }

@@ -58,6 +58,8 @@ def settle(pid):
                 states.add((task / "stat").read_text().rsplit(")", 1)[1].split()[0])
         if states <= {"S"}:
             return
+        if states & {"Z", "X"}:
+            raise SystemExit("expected the gateway to answer, found that it had ended")
         time.sleep(0.0002)
 
 

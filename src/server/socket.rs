@@ -8,6 +8,7 @@
 //!
 //! none
 
+use std::any::Any;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::registry::Open;
@@ -86,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note_write(&written);
@@ -120,8 +122,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
+            let is_last = this.at_end || !this.watch().has_unread_content();
+            // hyper closes it next, and closing says the same; a tunnel may go on in the other direction, and TLS has a word
+            // of its own.
+            if is_last && !this.watch().is_tunnel() && (&this.stream as &dyn Any).is::<TcpStream>() {
+                return Poll::Ready(Ok(()));
+            }
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            if this.at_end || !this.watch().has_unread_content() {
+            if is_last {
                 return Poll::Ready(Ok(()));
             }
         }

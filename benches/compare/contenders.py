@@ -37,7 +37,7 @@ def everybody(binary, load):
     """All contenders by name, installed or not; this gateway is the first."""
     found = [
         Contender("vouchsafe", "Vouchsafe", ours.FLAVOURS, ours.set_up(binary)),
-        Contender("bare", "bare server", ("plain", "large", "miss", "tunnel"), _bare(load)),
+        Contender("bare", "bare server", ("plain", "large", "miss", "tunnel", "million", "idle"), _bare(load)),
     ]
     for name, peer in peers.PEERS.items():
         found.append(Contender(name, peer.title, peer.flavours, peer.set_up, peer.program, peer.package))

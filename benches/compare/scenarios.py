@@ -111,10 +111,10 @@ SCENARIOS = [
         Row("cpu", "CPU of a request with two", "x one"),
         Row("idle", "idle share of both cores", "share"),
     ), special.scale),
-    Scenario("million", "million", ("vouchsafe",), (
+    Scenario("million", "million", ("vouchsafe", "bare"), (
         Row("p999", "hit among a million objects under eviction: 99.9th percentile", "ms", 1),
     ), special.million),
-    Scenario("idle", "idle", ("vouchsafe", "nginx"), (
+    Scenario("idle", "idle", ("vouchsafe", "bare", "nginx"), (
         Row("cpu", "CPU of a hit with 10,000 idle connections open", "x without", 1.05),
         Row("p99", "99th percentile of a hit with them open", "x without", 1.1),
         Row("bytes", "memory of an idle connection", "KiB", 12),

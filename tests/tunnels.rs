@@ -66,21 +66,82 @@ async fn a_tunnel_carries_much_in_both_directions_at_once() {
     let (client, server) = tokio::join!(async { alice(&gateway).connect(&address.to_string()).await }, accept(&listener));
     let (mut client_reads, mut client_writes) = tokio::io::split(client.expect("a tunnel").into_stream());
     let (mut server_reads, mut server_writes) = tokio::io::split(server.into_stream());
-    let content = vec![b'x'; 8 << 20];
-    let send = async |writer: &mut (dyn tokio::io::AsyncWrite + Unpin + Send)| {
-        tokio::io::AsyncWriteExt::write_all(writer, &content).await.expect("an open tunnel");
+    let (up, down) = (numbers(12 << 20, 251), numbers(12 << 20, 241));
+    let send = async |writer: &mut (dyn tokio::io::AsyncWrite + Unpin + Send), content: &[u8]| {
+        tokio::io::AsyncWriteExt::write_all(writer, content).await.expect("an open tunnel");
         tokio::io::AsyncWriteExt::shutdown(writer).await.expect("an open tunnel");
     };
     let read = async |reader: &mut (dyn tokio::io::AsyncRead + Unpin + Send)| {
         let mut read = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(reader, &mut read).await.expect("an open tunnel");
-        read.len()
+        read
     };
     let all = async {
-        tokio::join!(send(&mut client_writes), send(&mut server_writes), read(&mut client_reads), read(&mut server_reads))
+        tokio::join!(
+            send(&mut client_writes, &up),
+            send(&mut server_writes, &down),
+            read(&mut client_reads),
+            read(&mut server_reads)
+        )
     };
     let ((), (), at_client, at_server) = within("both directions", all).await;
-    assert_eq!((at_client, at_server), (content.len(), content.len()));
+    assert!(at_client == down && at_server == up, "{} and {} bytes", at_client.len(), at_server.len());
+}
+
+/// Bytes of which each says where it stands.
+fn numbers(length: u32, modulus: u32) -> Vec<u8> {
+    (0..length).map(|number| (number / 7 % modulus) as u8).collect()
+}
+
+/// A burst comes to its end before its sender's end is passed on, whoever ends first, over plain TCP and TLS.
+#[tokio::test]
+async fn a_burst_arrives_whole_before_either_side_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    for has_tls in [false, true] {
+        let builder = Gateway::forward(&test_clock()).port(address.port());
+        let gateway = if has_tls { builder.tls() } else { builder }.start().await;
+        let alice = gateway.anonymous().proxy_user("alice");
+        for client_ends_first in [true, false] {
+            let (client, mut server) = tokio::join!(async { alice.connect(&address.to_string()).await }, accept(&listener));
+            let mut client = client.expect("a tunnel");
+            let (first, second) = if client_ends_first { (&mut client, &mut server) } else { (&mut server, &mut client) };
+            passes_to_the_end(first, second, &numbers(3 << 20, 251)).await;
+            passes_to_the_end(second, first, &numbers(2 << 20, 241)).await;
+        }
+        let passed = f64::from(5_u32 << 20);
+        gateway.metric_is("vouchsafe_tunnel_bytes_total", &[("direction", "inbound")], passed).await;
+        gateway.metric_is("vouchsafe_tunnel_bytes_total", &[("direction", "outbound")], passed).await;
+    }
+}
+
+/// All of it arrives, and then the end.
+async fn passes_to_the_end(sender: &mut Wire, receiver: &mut Wire, bytes: &[u8]) {
+    let send = async {
+        sender.send(bytes).await;
+        sender.shutdown().await;
+    };
+    let ((), received) = within("a burst", async { tokio::join!(send, receiver.rest()) }).await;
+    assert!(received == bytes, "{} bytes of {}", received.len(), bytes.len());
+}
+
+/// Whoever is in the middle of a burst when the time to drain is over is cut.
+#[tokio::test]
+async fn a_burst_does_not_keep_the_gateway_from_stopping() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let gateway = Gateway::forward(&test_clock()).port(address.port()).limit("drain_time = \"100ms\"").start().await;
+    let (client, mut server) = tokio::join!(async { alice(&gateway).connect(&address.to_string()).await }, accept(&listener));
+    let mut client = client.expect("a tunnel");
+    let endless = tokio::spawn(async move {
+        let piece = numbers(64 << 10, 251);
+        while server.send(&piece).await {}
+    });
+    assert_eq!(client.bytes(2 << 20).await.len(), 2 << 20);
+    let reading = tokio::spawn(async move { client.rest().await });
+    gateway.stopped().await;
+    within("the end of the sender", endless).await.expect("no panic");
+    within("the end of the reader", reading).await.expect("no panic");
 }
 
 /// RFC 9110 section 9.3.6: neither Content-Length nor Transfer-Encoding; what was sent early is not lost.
@@ -89,11 +150,15 @@ async fn n121_the_answer_has_no_framing_and_early_bytes_arrive() {
     let (listener, address, gateway) = destination().await;
     let mut wire = alice(&gateway).open().await;
     let head = alice(&gateway).request("CONNECT", &address.to_string()).bytes();
-    wire.send([head.as_slice(), b"early"].concat()).await;
+    // More than is read with the head.
+    let early = numbers(300_000, 251);
+    wire.send([head, early.clone()].concat()).await;
     let answer = wire.answer("CONNECT").await;
     assert_eq!((answer.status, answer.field("content-length"), answer.field("transfer-encoding")), (200, None, None));
     let mut server = accept(&listener).await;
-    assert_eq!(server.bytes(5).await, b"early");
+    wire.send("late").await;
+    assert!(within("early bytes", server.bytes(early.len())).await == early);
+    assert_eq!(server.bytes(4).await, b"late");
 }
 
 /// Nothing reaches a destination before the gateway has said 200.

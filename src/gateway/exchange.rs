@@ -9,7 +9,6 @@ use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
 use super::{Gateway, Way};
 use crate::access::Permit;
@@ -56,7 +55,6 @@ pub(super) struct Exchange {
     /// Request content until somebody takes it.
     pub(super) content: Option<Incoming>,
     pub(super) has_content: bool,
-    pub(super) upgrade: Option<OnUpgrade>,
     /// The time of the request.
     pub(super) now: SystemTime,
     pub(super) directives: RequestDirectives,
@@ -90,12 +88,11 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// A client's request.
-    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), mut request: Request<Incoming>) -> Self {
-        let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Incoming>) -> Self {
         let (parts, content) = request.into_parts();
         let has_content = !content.is_end_stream();
         let id = gateway.observer.next_id();
-        Self { has_content, content: Some(content), upgrade, ..Self::of(gateway, place, (parts, id)) }
+        Self { has_content, content: Some(content), ..Self::of(gateway, place, (parts, id)) }
     }
 
     /// A request of the gateway's own, which nobody waits for and which is not recorded.
@@ -130,7 +127,6 @@ impl Exchange {
             uri: parts.uri,
             version: parts.version,
             fields: parts.headers,
-            upgrade: None,
             now,
             credentials: RequestCredentials::default(),
             partition: Partition::Common,

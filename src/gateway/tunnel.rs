@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::Response;
-use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use super::Gateway;
 use super::exchange::Exchange;
@@ -15,6 +16,7 @@ use crate::access_log::Observer;
 use crate::body::Body;
 use crate::error::Error;
 use crate::reply;
+use crate::server::{Released, Socket};
 use crate::upstream::Destination;
 use crate::upstream::tunnel::relay;
 
@@ -32,17 +34,9 @@ impl Gateway {
                 self.count_denied(denied);
             }
         })?;
-        let upgrade = exchange.upgrade.take().ok_or(Error::Internal("connection cannot become a tunnel"))?;
         let idle_time = self.settings.limits.tunnel_idle_time;
         let open = OpenTunnel::new(Arc::clone(&self.open_tunnels), Arc::clone(&self.observer));
-        tokio::spawn(async move {
-            let open = open;
-            if let Ok(client) = upgrade.await {
-                let totals = relay(TokioIo::new(client), origin, idle_time).await;
-                open.observer.metrics().tunnel_bytes(true, totals.inbound_bytes);
-                open.observer.metrics().tunnel_bytes(false, totals.outbound_bytes);
-            }
-        });
+        exchange.connection.handover.leave_to(move |client| drop(tokio::spawn(open.carry(client, origin, idle_time))));
         exchange.record.reason = "tunnel";
         Ok(reply::tunnel_opened())
     }
@@ -59,6 +53,16 @@ impl OpenTunnel {
         count.fetch_add(1, Ordering::Relaxed);
         observer.metrics().tunnels(1);
         Self { count, observer }
+    }
+
+    async fn carry(self, client: Released, origin: TcpStream, idle_time: Duration) {
+        let Released { socket, early, place } = client;
+        let totals = match socket {
+            Socket::Plain(client) => relay((client, early), origin, idle_time, place).await,
+            Socket::Tls(client) => relay((client, early), origin, idle_time, place).await,
+        };
+        self.observer.metrics().tunnel_bytes(true, totals.inbound_bytes);
+        self.observer.metrics().tunnel_bytes(false, totals.outbound_bytes);
     }
 }
 

@@ -66,6 +66,11 @@ impl<S, H> Encore<S, H> {
         Self { socket, host, connection, watch, state: State::Between, unsent: Bytes::new() }
     }
 
+    /// What is below; to be called when all that was written is flushed.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
+
     fn note_written(&mut self, slices: &[io::IoSlice<'_>], written: usize) {
         let State::Within(wanted) = &mut self.state else { return };
         let Some(copy) = wanted else { return };

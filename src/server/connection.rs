@@ -11,7 +11,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +32,7 @@ use crate::target::LastAuthority;
 use crate::upstream::Pins;
 
 use super::again::{Encore, Repeating};
+use super::handover::{Handover, Place, Released, Socket};
 use super::registry::Open;
 use super::socket::Watched;
 use super::watch::{Order, Watch};
@@ -54,6 +55,8 @@ pub struct Connection {
     pub authority: LastAuthority,
     /// What is given again on this connection.
     pub repetition: Repetition,
+    /// Who has the connection after HTTP.
+    pub handover: Handover,
 }
 
 impl Connection {
@@ -63,7 +66,8 @@ impl Connection {
         // An address has no character that a value may not have.
         let address = HeaderValue::try_from(peer.ip().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         let (interim, pins, authority) = (Interim::default(), Pins::default(), LastAuthority::default());
-        Self { peer, address, tls, interim, pins, authority, repetition: Repetition::default() }
+        let (repetition, handover) = (Repetition::default(), Handover::default());
+        Self { peer, address, tls, interim, pins, authority, repetition, handover }
     }
 }
 
@@ -103,14 +107,14 @@ impl Http {
         Self(builder)
     }
 
-    /// Serves one connection to its end, or until it has become a tunnel.
+    /// Serves one connection to its end, or until it has become a tunnel: then its socket is handed over.
     ///
     /// # Errors
     ///
     /// What hyper says about a broken connection or an unreadable request.
     pub(super) async fn serve<S, H>(&self, socket: (S, Open), connection: Connection, host: H) -> hyper::Result<()>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Into<Socket> + 'static,
         H: Host,
     {
         let (stream, open) = socket;
@@ -121,6 +125,7 @@ impl Http {
         let wire = Wire::new(Watched::new(stream, open), interim.clone());
         let wire = Encore::new(wire, host.clone(), Arc::clone(&connection), Arc::clone(&watch));
         let waiting = interim.clone();
+        let left = Arc::clone(&connection);
         let service = service_fn(move |request: Request<Incoming>| {
             noted.exchange_begins(!request.body().is_end_stream());
             interim.turn();
@@ -128,7 +133,7 @@ impl Http {
             let state = Asking::Asked(host.answer(Arc::clone(&connection), request));
             Asked { state, is_connect, watch: Arc::clone(&noted), interim: interim.clone() }
         });
-        let mut serving = pin!(self.0.serve_connection(TokioIo::new(wire), service).with_upgrades());
+        let mut serving = self.0.serve_connection(TokioIo::new(wire), service);
         let mut is_known = false;
         let mut is_finishing = false;
         poll_fn(|cx| {
@@ -141,14 +146,20 @@ impl Http {
                 Order::Serve => {}
                 Order::Finish if is_finishing => {}
                 Order::Finish => {
-                    serving.as_mut().graceful_shutdown();
+                    Pin::new(&mut serving).graceful_shutdown();
                     is_finishing = true;
                 }
                 Order::Cut => return Poll::Ready(Ok(())),
             }
-            serving.as_mut().poll(cx)
+            Pin::new(&mut serving).poll(cx)
         })
-        .await
+        .await?;
+        if let Some(successor) = left.handover.take().filter(|_| watch.is_tunnel()) {
+            let Parts { io, read_buf: early, .. } = serving.into_parts();
+            let (stream, open) = io.into_inner().into_inner().into_inner().into_inner();
+            successor(Released { socket: stream.into(), early, place: Place::new(open) });
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod error;
 mod front;
+mod handover;
 mod listen;
 mod registry;
 #[cfg(test)]
@@ -43,6 +44,7 @@ use control::Generation;
 pub use control::{Control, Reloaded, Source};
 pub use error::StartError;
 use front::Front;
+pub use handover::{Handover, Place, Released, Socket};
 pub(crate) use listen::{Bound, Listening};
 
 /// A gateway with all its sockets bound, ready to run.

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::registry::Open;
-use super::watch::{Order, Watch};
+use super::watch::Watch;
 
 /// How long a closing connection goes on reading.
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -30,8 +30,7 @@ const LINGER_BYTES: usize = 8 * 1024 * 1024;
 /// How many bytes are discarded in one read.
 const DISCARD_BYTES: usize = 16 * 1024;
 
-/// A client's socket, plain or TLS, with its place in the registry; the place lasts as long as the
-/// socket, also when it has become a tunnel.
+/// A client's socket, plain or TLS, with its place in the registry.
 pub(super) struct Watched<S> {
     stream: S,
     open: Open,
@@ -54,15 +53,9 @@ impl<S> Watched<S> {
         self.open.watch()
     }
 
-    /// A tunnel is read by a task of its own, which must hear that it is to end.
-    fn check_tunnel(&self, cx: &Context<'_>) -> io::Result<()> {
-        if self.watch().is_tunnel() {
-            self.watch().remember(cx.waker());
-            if self.watch().order() == Order::Cut {
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the gateway is stopping"));
-            }
-        }
-        Ok(())
+    /// The socket and its place; nobody notes what happens on it from then on.
+    pub(super) fn into_inner(self) -> (S, Open) {
+        (self.stream, self.open)
     }
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
@@ -76,7 +69,6 @@ impl<S> Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check_tunnel(cx)?;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match &polled {

@@ -344,20 +344,28 @@ async fn a_tunnel_lives_on_and_is_cut_when_draining_ends() {
     let change = |settings: &mut Settings| {
         (settings.limits.header_time, settings.limits.idle_time, settings.limits.drain_time) = (SOON, SOON, SOON);
     };
-    let running = Running::start(change, SOON, move |_, _, mut request| {
-        let (upgrade, broke_off) = (hyper::upgrade::on(&mut request), Arc::clone(&breaking));
-        tokio::spawn(async move {
-            let mut tunnel = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
-            let mut space = [0; 16];
-            while let Ok(read @ 1..) = tunnel.read(&mut space).await {
-                tunnel.write_all(&space[..read]).await.unwrap();
-            }
-            broke_off.notify_one();
+    let running = Running::start(change, SOON, move |connection: Arc<Connection>, _, _| {
+        let broke_off = Arc::clone(&breaking);
+        connection.handover.leave_to(move |Released { socket, early, place }| {
+            let Socket::Plain(mut tunnel) = socket else { panic!("this listener has no TLS") };
+            tokio::spawn(async move {
+                assert_eq!(early, "early");
+                let mut space = [0; 16];
+                let echo = async {
+                    while let Ok(read @ 1..) = tunnel.read(&mut space).await {
+                        tunnel.write_all(&space[..read]).await.unwrap();
+                    }
+                };
+                tokio::select! {
+                    () = echo => panic!("the client did not end"),
+                    () = place => broke_off.notify_one(),
+                }
+            });
         });
         std::future::ready(reply(""))
     });
     let (mut client, mut idle) = (running.connect().await, running.connect().await);
-    client.write_all(b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n").await.unwrap();
+    client.write_all(b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\nearly").await.unwrap();
     expect(&mut client, "\r\n\r\n").await;
     // Every bound of an ordinary connection has passed when this one is closed.
     until_closed(&mut idle).await;

@@ -32,6 +32,11 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         Self { socket, interim, unsent: Bytes::new() }
     }
 
+    /// What is below; to be called when all that was written is flushed.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
+
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.unsent))?;

@@ -2,25 +2,47 @@
 //!
 //! RFC 9110 section 9.3.6: when one side ends, what it sent is delivered to the other; the other
 //! direction may go on. An idle tunnel holds no buffer: what is read stays in a buffer of the thread
-//! until it is written, and only what could not be written is kept.
+//! until it is written, and only what could not be written is kept. What comes in a burst between two plain sockets is moved
+//! by the kernel's splice, without being copied into this program.
 //!
 //! # Deviations
 //!
 //! none
 
-use std::cell::Cell;
-use std::io;
+mod flow;
+mod pipe;
+
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::stall::Stall;
+use flow::{Flow, Side};
 
-/// Bytes that are moved at a time.
-const BUFFER_BYTES: usize = 16 * 1024;
+/// One end of a tunnel.
+pub trait End: AsyncRead + AsyncWrite + Unpin {
+    /// The socket whose bytes are the tunnel's bytes, if they are.
+    fn plain(&self) -> Option<&TcpStream>;
+}
+
+impl End for TcpStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl End for Box<TlsStream<TcpStream>> {
+    /// None: what is on the socket is encrypted.
+    fn plain(&self) -> Option<&TcpStream> {
+        None
+    }
+}
 
 /// What passed a tunnel and why it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +51,8 @@ pub struct TunnelTotals {
     pub inbound_bytes: u64,
     /// Bytes from destination to client.
     pub outbound_bytes: u64,
+    /// Of both, what the kernel moved without copying it into this program.
+    pub spliced_bytes: u64,
     /// Why it ended.
     pub reason: TunnelEnd,
 }
@@ -44,6 +68,8 @@ pub enum TunnelEnd {
     OriginFailed,
     /// Nothing moved for the idle time.
     Idle,
+    /// The gateway cut it.
+    Stopped,
 }
 
 impl TunnelEnd {
@@ -55,22 +81,30 @@ impl TunnelEnd {
             Self::ClientFailed => "client_failed",
             Self::OriginFailed => "origin_failed",
             Self::Idle => "idle",
+            Self::Stopped => "stopped",
         }
     }
 }
 
-/// Passes bytes between a client and its destination until both have ended, one fails, or neither
-/// sends anything for `idle`; both connections are closed on return.
+/// Passes bytes between a client and its destination until both have ended, one fails, neither sends anything for `idle`,
+/// or `stop` is ready; both connections are closed on return.
+///
+/// `early` is what the client has already sent.
 ///
 /// Source: RFC 9110 section 9.3.6.
-pub async fn relay<C>(mut client: C, mut origin: TcpStream, idle: Duration) -> TunnelTotals
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut inbound = Flow::default();
+pub async fn relay<C: End>(
+    (mut client, early): (C, Bytes),
+    mut origin: TcpStream,
+    idle: Duration,
+    mut stop: impl Future<Output = ()> + Unpin,
+) -> TunnelTotals {
+    let mut inbound = Flow::beginning_with(early);
     let mut outbound = Flow::default();
     let mut stall = Stall::new(idle);
     let reason = std::future::poll_fn(|cx| {
+        if Pin::new(&mut stop).poll(cx).is_ready() {
+            return Poll::Ready(TunnelEnd::Stopped);
+        }
         let before = inbound.bytes + outbound.bytes;
         let to_origin = inbound.poll_pass(cx, &mut client, &mut origin);
         let to_client = outbound.poll_pass(cx, &mut origin, &mut client);
@@ -85,122 +119,8 @@ where
         }
     })
     .await;
-    TunnelTotals { inbound_bytes: inbound.bytes, outbound_bytes: outbound.bytes, reason }
-}
-
-/// One direction of a tunnel.
-#[derive(Default)]
-struct Flow {
-    /// Bytes that were written.
-    bytes: u64,
-    /// What was read and could not be written yet; empty for an idle tunnel.
-    rest: Vec<u8>,
-    rest_at: usize,
-    must_flush: bool,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Passing,
-    /// The sender ended; the receiver is still to be told.
-    Ending,
-    Ended,
-}
-
-/// Which end of a direction failed.
-enum Side {
-    From,
-    To,
-}
-
-impl Flow {
-    /// Passes what can be passed; ready when this direction has ended.
-    fn poll_pass<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T) -> Poll<Result<(), Side>>
-    where
-        F: AsyncRead + Unpin,
-        T: AsyncWrite + Unpin,
-    {
-        loop {
-            ready!(self.poll_rest(cx, to)).map_err(|_| Side::To)?;
-            match self.phase {
-                Phase::Ended => return Poll::Ready(Ok(())),
-                Phase::Ending => {
-                    // The half-close: what was sent has arrived, and no more will.
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(|_| Side::To)?;
-                    self.phase = Phase::Ended;
-                }
-                Phase::Passing => {
-                    let read = with_scratch(|scratch| self.poll_read(cx, from, to, scratch));
-                    if read.is_pending() && self.must_flush {
-                        ready!(Pin::new(&mut *to).poll_flush(cx)).map_err(|_| Side::To)?;
-                        self.must_flush = false;
-                    }
-                    ready!(read)?;
-                }
-            }
-        }
-    }
-
-    /// Reads once and writes what was read as far as it goes at once.
-    fn poll_read<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T, scratch: &mut [u8]) -> Poll<Result<(), Side>>
-    where
-        F: AsyncRead + Unpin,
-        T: AsyncWrite + Unpin,
-    {
-        let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(from).poll_read(cx, &mut buffer)).map_err(|_| Side::From)?;
-        let read = buffer.filled();
-        if read.is_empty() {
-            self.phase = Phase::Ending;
-            return Poll::Ready(Ok(()));
-        }
-        let written = match Pin::new(to).poll_write(cx, read) {
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Side::To)),
-            Poll::Ready(Ok(written)) => written,
-            Poll::Pending => 0,
-        };
-        self.note_written(written);
-        self.rest.extend_from_slice(read.get(written..).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-
-    /// Writes what is left from the last read; gives its memory back when all is written.
-    fn poll_rest<T: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut T) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.rest.get(self.rest_at..).filter(|rest| !rest.is_empty()) {
-            let written = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.rest_at += written;
-            self.note_written(written);
-        }
-        if self.rest_at > 0 {
-            self.rest = Vec::new();
-            self.rest_at = 0;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn note_written(&mut self, written: usize) {
-        self.bytes += written as u64;
-        self.must_flush |= written > 0;
-    }
-}
-
-/// Lends the thread's buffer; a second borrower on the same thread gets one of its own.
-fn with_scratch<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
-    thread_local! {
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    let mut scratch = SCRATCH.take();
-    if scratch.is_empty() {
-        scratch = vec![0; BUFFER_BYTES];
-    }
-    let result = work(&mut scratch);
-    SCRATCH.set(scratch);
-    result
+    let spliced_bytes = inbound.spliced_bytes + outbound.spliced_bytes;
+    TunnelTotals { inbound_bytes: inbound.bytes, outbound_bytes: outbound.bytes, spliced_bytes, reason }
 }
 
 #[cfg(test)]

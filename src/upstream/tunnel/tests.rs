@@ -1,9 +1,17 @@
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::future::pending;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
 
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
+
+impl End for DuplexStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        None
+    }
+}
 
 /// Two connected sockets.
 async fn pair() -> (TcpStream, TcpStream) {
@@ -16,7 +24,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 async fn bytes_pass_both_ways_and_are_counted() {
     let (mut client, inner) = pair().await;
     let (outer, mut origin) = pair().await;
-    let tunnel = tokio::spawn(relay(inner, outer, LONG));
+    let tunnel = tokio::spawn(relay((inner, Bytes::new()), outer, LONG, pending()));
     client.write_all(b"hello").await.unwrap();
     let mut text = [0; 5];
     origin.read_exact(&mut text).await.unwrap();
@@ -32,7 +40,7 @@ async fn bytes_pass_both_ways_and_are_counted() {
 async fn one_direction_may_end_before_the_other() {
     let (mut client, inner) = pair().await;
     let (outer, mut origin) = pair().await;
-    let tunnel = tokio::spawn(relay(inner, outer, LONG));
+    let tunnel = tokio::spawn(relay((inner, Bytes::new()), outer, LONG, pending()));
     client.write_all(b"question").await.unwrap();
     client.shutdown().await.unwrap();
     let mut question = String::new();
@@ -51,7 +59,7 @@ async fn one_direction_may_end_before_the_other() {
 async fn much_passes_unchanged_through_slow_readers() {
     let (client, inner) = tokio::io::duplex(700);
     let (outer, origin) = pair().await;
-    let tunnel = tokio::spawn(relay(inner, outer, LONG));
+    let tunnel = tokio::spawn(relay((inner, Bytes::new()), outer, LONG, pending()));
     let sent: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
     let (mut client_read, mut client_write) = tokio::io::split(client);
     let (mut origin_read, mut origin_write) = origin.into_split();
@@ -80,7 +88,7 @@ async fn an_idle_tunnel_ends_and_its_totals_are_kept() {
     let (mut client, inner) = pair().await;
     let (outer, mut origin) = pair().await;
     client.write_all(b"abc").await.unwrap();
-    let tunnel = tokio::spawn(relay(inner, outer, Duration::from_millis(80)));
+    let tunnel = tokio::spawn(relay((inner, Bytes::new()), outer, Duration::from_millis(80), pending()));
     let mut text = Vec::new();
     origin.read_to_end(&mut text).await.unwrap();
     assert_eq!(text, b"abc", "the idle tunnel was closed");
@@ -93,7 +101,7 @@ async fn an_idle_tunnel_ends_and_its_totals_are_kept() {
 async fn a_failing_side_is_named_and_the_totals_are_kept() {
     let (mut client, inner) = pair().await;
     let (outer, mut origin) = pair().await;
-    let tunnel = tokio::spawn(relay(inner, outer, LONG));
+    let tunnel = tokio::spawn(relay((inner, Bytes::new()), outer, LONG, pending()));
     client.write_all(b"abc").await.unwrap();
     origin.read_exact(&mut [0; 3]).await.unwrap();
     // Closing without lingering resets the connection.
@@ -103,3 +111,5 @@ async fn a_failing_side_is_named_and_the_totals_are_kept() {
     assert_eq!((totals.inbound_bytes, totals.reason), (3, TunnelEnd::OriginFailed));
     assert_eq!(TunnelEnd::OriginFailed.as_str(), "origin_failed");
 }
+
+mod bulk;

@@ -105,5 +105,6 @@ async fn x015_x016_what_we_take_for_whole_hyper_takes_for_the_same() {
             assert_eq!(by_hyper(without_last).await, None, "{text:?} has bytes behind its response");
         }
     }
-    assert!(whole > 300 && kept > 100, "{whole} {kept}");
+    // About 130 are kept: far enough from what chance may bring.
+    assert!(whole > 300 && kept > 60, "{whole} {kept}");
 }

@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use support::cases::Cases;
 use support::client::basic;
 use support::digest::{Challenge, hash};
@@ -159,6 +162,28 @@ async fn a_stopped_origin_refuses_and_a_resumed_one_answers() {
     assert_eq!(refused.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionRefused));
     origin.resume().await;
     assert_eq!(client(&origin).get("/").await.status, 200);
+}
+
+/// Another test that asks for a free port must never be given one that an origin means to come back to.
+#[tokio::test]
+async fn the_port_of_an_origin_is_never_free() {
+    let origin = Origin::serving(|_| reply(200)).await;
+    let (address, done) = (origin.address(), Arc::new(AtomicBool::new(false)));
+    let over = Arc::clone(&done);
+    let intruder = std::thread::spawn(move || {
+        while !over.load(Ordering::Relaxed) {
+            if std::net::TcpListener::bind(address).is_ok() {
+                return true;
+            }
+        }
+        false
+    });
+    for _ in 0..200 {
+        origin.stop().await;
+        origin.resume().await;
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(!intruder.join().expect("the other thread"), "the port was given to somebody else");
 }
 
 #[tokio::test]

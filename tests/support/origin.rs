@@ -59,6 +59,8 @@ pub struct Origin {
     authority: Option<Authority>,
 }
 
+const BACKLOG: u32 = 1024;
+
 enum State {
     Listening {
         stop: oneshot::Sender<()>,
@@ -99,7 +101,8 @@ impl Origin {
     }
 
     async fn start(answer: impl Fn(&SeenRequest) -> Reply + Send + Sync + 'static, authority: Option<Authority>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let socket = bound((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let listener = socket.listen(BACKLOG).expect("a port of our own");
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             seen: Mutex::default(),
@@ -173,21 +176,19 @@ impl Origin {
 
     /// Closes every connection and refuses new ones; the port stays reserved for [`Origin::resume`].
     pub async fn stop(&self) {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("an option of the socket");
+        let socket = bound(self.address).expect("a port that is ours still");
         let before = self.take_state();
         if let Some(State::Listening { stop, task }) = before {
             drop(stop);
             within("the origin to stop", task).await.expect("the origin's task ends");
         }
-        socket.bind(self.address).expect("the port that was ours");
         *lock(&self.state) = State::Refusing(socket);
     }
 
     /// Listens again after [`Origin::stop`].
     pub async fn resume(&self) {
         let Some(State::Refusing(socket)) = self.take_state() else { panic!("the origin is not stopped") };
-        let listener = socket.listen(128).expect("the port that was ours");
+        let listener = socket.listen(BACKLOG).expect("the port that was ours");
         *lock(&self.state) = listen(listener, &self.shared);
     }
 
@@ -203,6 +204,15 @@ impl Drop for Origin {
             task.abort();
         }
     }
+}
+
+/// A socket that has the port beside the one that listens on it: one is bound before the other is closed, so
+/// that no program beside this one can be given the port in between. It receives nothing until it listens.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 fn in_order(replies: impl IntoIterator<Item = Reply>) -> impl Fn(&SeenRequest) -> Reply + Send + Sync + 'static {

@@ -161,25 +161,32 @@ async fn d26_destinations_outside_the_internet_are_refused_unless_listed() {
     assert_eq!(listed.client("alice").request("GET", &format!("http://localhost:{port}/")).send().await.status, 200);
 }
 
-/// A free port of loopback, known before a gateway is configured for it.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
+/// A gateway and its two ports, which its own configuration lets requests go to.
+async fn allowing_itself() -> (Gateway, [u16; 2]) {
+    loop {
+        // Known before the gateway is configured; both are taken until both are known.
+        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let ports = free.map(|listener| listener.local_addr().expect("a bound socket").port());
+        let [front, admin] = ports;
+        let text = format!(
+            "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:{front}\"\nmode = \"forward\"\nauth = \"none\"\n\
+             [admin]\naddress = \"127.0.0.1:{admin}\"\n[log]\naccess = \"off\"\n[forward]\nallow_ports = [{front}, {admin}]\n\
+             connect_ports = [{front}, {admin}]\nallow_networks = [\"0.0.0.0/0\", \"::/0\"]\n"
+        );
+        match Gateway::toml(text, &test_clock()).try_start().await {
+            Ok(gateway) => return (gateway, ports),
+            // Another test was given one in between.
+            Err(error) => assert!(error.contains("in use"), "{error}"),
+        }
+    }
 }
 
 /// Our own listeners are never targets, whatever is configured.
 #[tokio::test]
 async fn d26_the_gateway_never_connects_to_itself() {
-    let clock = test_clock();
-    let (front, admin) = (free_port(), free_port());
-    let text = format!(
-        "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:{front}\"\nmode = \"forward\"\nauth = \"none\"\n\
-         [admin]\naddress = \"127.0.0.1:{admin}\"\n[log]\naccess = \"off\"\n\
-         [forward]\nallow_ports = [{front}, {admin}]\nconnect_ports = [{front}, {admin}]\nallow_networks = [\"0.0.0.0/0\", \"::/0\"]\n"
-    );
-    let gateway = Gateway::toml(text, &clock).start().await;
+    let (gateway, ports) = allowing_itself().await;
     let client = Client::to(gateway.address());
-    for port in [front, admin] {
+    for port in ports {
         for host in ["127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]"] {
             let plain = client.request("GET", &format!("http://{host}:{port}/metrics")).send().await;
             assert_eq!(plain.status, 403, "{host}:{port}");

@@ -71,7 +71,7 @@ impl Origin {
 
     /// Waits until a peer has closed its connection during a [`Step::Hold`].
     pub(crate) async fn is_left(&self) {
-        let patience = std::time::Duration::from_secs(10);
+        let patience = std::time::Duration::from_secs(60);
         tokio::time::timeout(patience, self.released.notified()).await.expect("the connection stayed open");
     }
 

@@ -281,9 +281,9 @@ async fn a_connection_that_the_origin_ends_is_not_used_again() {
 async fn servers_take_turns_and_a_dead_one_is_passed_over() {
     let first = Origin::script(vec![answering(9)]).await;
     let second = Origin::script(vec![answering(9)]).await;
-    let dead = failures::closed_port().await;
+    let closed = failures::ClosedPort::new();
     let mut settings = settings();
-    settings.upstreams.push(group(&[dead, first.address, second.address]));
+    settings.upstreams.push(group(&[closed.address(), first.address, second.address]));
     let upstreams = upstreams(&settings, &[]);
     let permit = permit(first.address, "/");
     for _ in 0..6 {
@@ -298,9 +298,8 @@ async fn servers_take_turns_and_a_dead_one_is_passed_over() {
 
 #[tokio::test]
 async fn the_last_server_is_always_tried() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = failures::ClosedPort::new();
+    let address = closed.address();
     let mut settings = settings();
     settings.upstreams.push(group(&[address]));
     let upstreams = upstreams(&settings, &[]);
@@ -310,7 +309,7 @@ async fn the_last_server_is_always_tried() {
         assert!(matches!(answer.err().unwrap(), Error::Upstream(UpstreamError::Refused)));
     }
     // It is marked, and asked all the same.
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let listener = closed.open();
     let answer = async { upstreams.send(&permit, Destination::Upstream(0), bare(Method::GET)).await };
     let serve = async {
         use tokio::io::AsyncWriteExt;

@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+mod scheme;
 mod section;
 
+pub use scheme::{is_connection_scheme, scheme};
 pub use section::{FieldSection, write_line};
 
 /// Fields that concern one connection whether or not `Connection` names them.

@@ -163,24 +163,6 @@ pub fn request_fields(received: &HeaderMap, onward: &Onward<'_>) -> FieldSection
 /// Room that most requests' fields have enough of.
 const SECTION_BYTES: usize = 512;
 
-/// The scheme of a challenge or of credentials, as written.
-///
-/// ABNF: `credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]`.
-///
-/// Source: RFC 9110 section 11.4.
-#[must_use]
-pub fn scheme(value: &HeaderValue) -> &[u8] {
-    value.as_bytes().split(|b| *b == b' ' || *b == b',').next().unwrap_or_default()
-}
-
-/// Whether a challenge or credentials belong to a scheme that authenticates the connection.
-///
-/// Source: RFC 4559 section 6.
-#[must_use]
-pub fn is_connection_scheme(value: &HeaderValue) -> bool {
-    scheme(value).eq_ignore_ascii_case(b"negotiate") || scheme(value).eq_ignore_ascii_case(b"ntlm")
-}
-
 /// How many further hops an OPTIONS request may take; none where the field is absent, repeated or no
 /// number, and for every other method.
 ///

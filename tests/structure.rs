@@ -112,6 +112,19 @@ fn rule_modules_are_pure() {
     assert!(seen >= 30, "expected at least 30 pure files, found {seen}");
 }
 
+/// Whatever concerns fields names nothing of ours that may rest on it.
+#[test]
+fn fields_rest_on_nothing() {
+    let mut seen = 0;
+    for path in ["fields.rs", "fields"].iter().flat_map(|name| files(&source().join(name))).filter(|path| !is_test(path)) {
+        seen += 1;
+        for (number, line) in code(&path) {
+            assert!(!line.contains("crate::"), "{}:{number}: {line}", path.display());
+        }
+    }
+    assert_eq!(seen, 3);
+}
+
 #[test]
 fn only_the_clock_reads_the_time() {
     let mut seen = 0;

@@ -4,7 +4,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::hop::is_connection_scheme;
+use super::is_connection_scheme;
 
 /// Field lines of a request on its way to an origin, without `Host` and without the framing fields: those are written by who
 /// writes the message, whatever stands elsewhere.

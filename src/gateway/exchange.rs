@@ -28,7 +28,7 @@ use crate::cache::store::{FilledBy, Standing, Turn};
 use crate::clock::Clock;
 use crate::config::settings::Listener;
 use crate::error::Error;
-use crate::hop::is_connection_scheme;
+use crate::fields::is_connection_scheme;
 use crate::policy::{Candidates, CompiledPolicy};
 use crate::repeats::{Basis, Repeatable};
 use crate::reply::{self, CacheStatus};

@@ -19,8 +19,7 @@ use crate::access::Permit;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::{Error, UpstreamError};
-use crate::fields::{FieldSection, write_line};
-use crate::hop::is_connection_scheme;
+use crate::fields::{FieldSection, is_connection_scheme, write_line};
 use crate::interim::Relay;
 use crate::target::Target;
 

@@ -14,7 +14,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 
 use super::directives::RequestDirectives;
-use crate::hop::is_connection_scheme;
+use crate::fields::is_connection_scheme;
 use crate::keyed::Keyed;
 
 /// May this request wait for another one's response head?

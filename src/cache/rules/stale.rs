@@ -23,7 +23,7 @@ use super::reuse::{Asker, forbidden};
 use crate::cache::entry::Head;
 use crate::cache::words::PermissionReason;
 use crate::config::settings::{AnonymousEntries, PolicyAuthorization};
-use crate::hop::{is_connection_scheme, scheme};
+use crate::fields::{is_connection_scheme, scheme};
 use crate::policy::CompiledPolicy;
 
 /// What lets a stale response answer.

@@ -12,12 +12,12 @@ use super::exchange::Exchange;
 use super::{Gateway, Way};
 use crate::body::Body;
 use crate::cache::entry::Head;
-use crate::cache::flights::{Arriving, Confirmation, Flight, Group, Role, State, Worth};
+use crate::cache::flights::{Arriving, Confirmation, Flight, Group, Lead, Role, State, Worth};
 use crate::cache::key::CacheKey;
 use crate::cache::lookup::Decision;
 use crate::cache::rules::collapse::{may_follow, may_lead, validation_class};
 use crate::cache::rules::reuse::WhyValidate;
-use crate::cache::store::{FilledBy, Subject};
+use crate::cache::store::{FilledBy, Standing, Subject};
 use crate::cache::{CacheResult, FollowerOutcome, ForwardReason};
 use crate::clock::Clock;
 use crate::config::settings::PolicyAuthorization;
@@ -87,32 +87,20 @@ impl Gateway {
     /// Source: RFC 9111 section 4.
     pub(super) async fn board(&self, exchange: &mut Exchange, key: &CacheKey<'_>, way: &Way, mut decision: Decision) -> Boarded {
         let Some(mut group) = self.group_of(exchange, key, way, &decision) else { return Boarded::Goes(decision) };
-        // Who leads at once waits for nobody, and where nothing was stored since it looked, it need not look again.
+        // Who leads at once waits for nobody.
         let (mut patience, mut looked_in) = (None, exchange.standing.take());
         let new = || Patience::new(self.settings.cache.collapse_wait, Clock::instant());
         loop {
             let flight = match self.join(exchange, group, key, &decision) {
                 Role::Alone => return Boarded::Goes(decision),
-                Role::Leader(lead) if looked_in.take() == Some(self.memory.standing(key.hash())) => {
-                    exchange.lead = Some(lead);
-                    return Boarded::Goes(decision);
-                }
                 Role::Leader(lead) => {
-                    let goes_to;
-                    (decision, goes_to) = self.look_before_leading(exchange, (key, group), way, &decision);
-                    if goes_to == Some(group) {
-                        exchange.lead = Some(lead);
-                        return Boarded::Goes(decision);
+                    let before = (decision, looked_in.take());
+                    let (now, belongs_to) = self.look_before_leading(exchange, (key, group), way, before, lead);
+                    let Some(other) = belongs_to else { return Boarded::Goes(now) };
+                    if !patience.get_or_insert_with(new).waits_again(FollowerOutcome::Regrouped, Clock::instant()) {
+                        return Boarded::Goes(now);
                     }
-                    lead.stored();
-                    match goes_to {
-                        Some(other)
-                            if patience.get_or_insert_with(new).waits_again(FollowerOutcome::Regrouped, Clock::instant()) =>
-                        {
-                            group = other;
-                        }
-                        _ => return Boarded::Goes(decision),
-                    }
+                    (decision, group) = (now, other);
                     continue;
                 }
                 Role::Follower(flight) => flight,
@@ -140,23 +128,35 @@ impl Gateway {
         }
     }
 
-    /// Between look-up and leading another flight may have landed: who waits then looks into the store, and so does this
-    /// request, which may belong to another group by what it finds.
+    /// Leads, or finds that there is nothing to lead: between look-up and boarding another flight may have landed. Who waits
+    /// then looks into the store, and so does this request, unless nothing was stored since it `looked_in`.
+    ///
+    /// Gives back what is to be done now, and the other group that this request belongs to by what it found, if it does.
     fn look_before_leading(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         (key, group): (&CacheKey<'_>, Group),
         way: &Way,
-        before: &Decision,
+        (before, looked_in): (Decision, Option<Standing>),
+        lead: Lead,
     ) -> (Decision, Option<Group>) {
-        let decision = self.look_up(exchange, key, way);
-        if is_same(before, &decision) {
-            return (decision, Some(group));
+        if looked_in == Some(self.memory.standing(key.hash())) {
+            exchange.lead = Some(lead);
+            return (before, None);
         }
-        let stood_for = self.group_of(exchange, key, way, before);
-        let now = self.group_of(exchange, key, way, &decision);
-        let goes_to = if now == stood_for { Some(group) } else { now };
-        (decision, goes_to)
+        let decision = self.look_up(exchange, key, way);
+        let belonged_to = || self.group_of(exchange, key, way, &before);
+        let belongs_to = match self.group_of(exchange, key, way, &decision) {
+            // Where another flight sent it, that is its group still.
+            now if is_same(&before, &decision) || now == belonged_to() => Some(group),
+            now => now,
+        };
+        if belongs_to == Some(group) {
+            exchange.lead = Some(lead);
+            return (decision, None);
+        }
+        lead.stored();
+        (decision, belongs_to)
     }
 
     /// Waits for what a flight has to say, and draws the conclusion for this request.
@@ -329,23 +329,4 @@ impl Gateway {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Otherwise an origin that takes more than half of the wait would be asked once by everybody whom `Vary` tells apart.
-    #[test]
-    fn each_response_head_is_waited_for_in_full_and_a_failure_gives_no_more_time() {
-        let (start, wait) = (Clock::instant(), Duration::from_secs(1));
-        let at = |millis| start + Duration::from_millis(millis);
-        let mut patience = Patience::new(wait, start);
-        assert!(patience.waits_again(FollowerOutcome::HandedOver, at(600)));
-        assert_eq!(patience.deadline, at(1_000));
-        assert!(patience.waits_again(FollowerOutcome::Regrouped, at(900)));
-        assert_eq!(patience.deadline, at(1_900));
-        for outcome in [FollowerOutcome::Released, FollowerOutcome::Shared, FollowerOutcome::TimedOut] {
-            assert!(!patience.waits_again(outcome, at(950)), "{outcome:?}");
-        }
-        let again: Vec<bool> = (0..3).map(|_| patience.waits_again(FollowerOutcome::Regrouped, at(1_000))).collect();
-        assert_eq!(again, [true, true, false]);
-    }
-}
+mod tests;

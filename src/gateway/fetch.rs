@@ -149,24 +149,9 @@ impl Gateway {
         self.count_authorization(exchange, decided_by, &verdict);
         let times = (arrived.request_time, arrived.response_time);
         exchange.note_answered((parts.status, &parts.headers), (times, epoch), &body, &verdict);
-        let collapsed = exchange.has_waited.then_some(false);
-        let mut status = CacheStatus { fwd: Some(reason), collapsed, ..CacheStatus::default() };
-        let body = match verdict {
-            Err(why) => {
-                exchange.note_refused(permit);
-                if let Some(lead) = exchange.lead.take() {
-                    lead.release(tells_of_the_key(parts.status).then_some(arrived.response_time));
-                }
-                status.detail = Some(why.as_str());
-                Body::Upstream(body)
-            }
-            Ok((head, part)) => {
-                status.stored = true;
-                status.ttl = reply::ttl(&head, arrived.response_time);
-                status.detail = Some(reply::permit_word(&head));
-                self.store_while_streaming(exchange, permit, (head, part), way, (body, epoch, most_bytes))
-            }
-        };
+        let content = (body, epoch, most_bytes);
+        let (body, became) = self.pass_on(exchange, (permit, way), verdict, (parts.status, arrived.response_time), content);
+        let status = CacheStatus { fwd: Some(reason), collapsed: exchange.has_waited.then_some(false), ..became };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
         // They go on as they came, or as they were changed.
         let fields = match kept {
@@ -174,6 +159,33 @@ impl Gateway {
             Cow::Borrowed(_) => std::mem::take(&mut parts.headers),
         };
         Ok(reply::forwarded(parts.status, fields, body, self.pseudonym.via(parts.version), status))
+    }
+
+    /// Passes the content on, and stores it on its way if the rules allow; says what becomes of it. Who waits is told.
+    ///
+    /// Source: RFC 9111 section 3.
+    fn pass_on(
+        &self,
+        exchange: &mut Exchange,
+        (permit, way): (&Permit, &Way),
+        verdict: Result<(Head, Option<StoredPart>), NotStored>,
+        (status, response_time): (StatusCode, SystemTime),
+        (body, epoch, most_bytes): (UpstreamBody, u64, u64),
+    ) -> (Body, CacheStatus) {
+        match verdict {
+            Err(why) => {
+                exchange.note_refused(permit);
+                if let Some(lead) = exchange.lead.take() {
+                    lead.release(tells_of_the_key(status).then_some(response_time));
+                }
+                (Body::Upstream(body), CacheStatus { detail: Some(why.as_str()), ..CacheStatus::default() })
+            }
+            Ok((head, part)) => {
+                let (ttl, detail) = (reply::ttl(&head, response_time), Some(reply::permit_word(&head)));
+                let became = CacheStatus { stored: true, ttl, detail, ..CacheStatus::default() };
+                (self.store_while_streaming(exchange, permit, (head, part), way, (body, epoch, most_bytes)), became)
+            }
+        }
     }
 
     /// The largest content that is stored, whatever the policy.

@@ -161,6 +161,49 @@ async fn n121_the_answer_has_no_framing_and_early_bytes_arrive() {
     assert_eq!(server.bytes(4).await, b"late");
 }
 
+const UPGRADE: &str = "upgrade: websocket\r\nconnection: upgrade\r\n";
+
+/// A CONNECT request of this version, with more fields, and what its sender could not wait to say.
+fn connecting(gateway: &Gateway, address: SocketAddr, (version, more): (&str, &str)) -> String {
+    let head = alice(gateway).request("CONNECT", &address.to_string()).bytes();
+    let head = String::from_utf8(head).expect("a head").replace(" HTTP/1.1\r\n", &format!(" HTTP/{version}\r\n{more}"));
+    head + "early"
+}
+
+/// RFC 9110 section 7.8: who asks for a tunnel is given one, and no other protocol, whatever is said of the connection.
+#[tokio::test]
+async fn n121_a_tunnel_opens_whatever_is_said_of_the_connection() {
+    let (listener, address, gateway) = destination().await;
+    let (close, keep) = ("connection: close\r\n", "connection: keep-alive\r\n");
+    for said in [("1.1", ""), ("1.1", UPGRADE), ("1.1", close), ("1.1", keep), ("1.0", ""), ("1.0", close), ("1.0", keep)] {
+        let mut client = alice(&gateway).open().await;
+        client.send(connecting(&gateway, address, said)).await;
+        let answer = client.answer("CONNECT").await;
+        assert_eq!((answer.status, answer.field("upgrade")), (200, None), "{said:?}");
+        let mut server = accept(&listener).await;
+        client.send(" and late").await;
+        assert_eq!(within("what the client says", server.bytes(14)).await, b"early and late", "{said:?}");
+        client.shutdown().await;
+        assert_eq!(within("the end of one direction", server.rest()).await, b"", "{said:?}");
+        server.send("an answer after the end").await;
+        server.shutdown().await;
+        assert_eq!(within("the other direction", client.rest()).await, b"an answer after the end", "{said:?}");
+    }
+}
+
+/// Where HTTP would not let go of the connection there is no tunnel, and that is said.
+#[tokio::test]
+async fn n121_no_tunnel_is_promised_that_does_not_open() {
+    let (_listener, address, gateway) = destination().await;
+    for more in ["upgrade: websocket\r\n", UPGRADE, "upgrade: a\r\nconnection: keep-alive, upgrade\r\n"] {
+        let mut client = alice(&gateway).open().await;
+        client.send(connecting(&gateway, address, ("1.0", more))).await;
+        let refused = client.answer("CONNECT").await;
+        assert_eq!((refused.status, refused.complete), (400, true), "{more:?}");
+        gateway.metric_is("vouchsafe_tunnels", &[], 0.0).await;
+    }
+}
+
 /// Nothing reaches a destination before the gateway has said 200.
 #[tokio::test]
 async fn early_bytes_of_a_refused_connect_go_nowhere() {

@@ -1,12 +1,17 @@
 //! CONNECT: after access control the exchange becomes a blind tunnel.
 //!
 //! RFC 9110 section 9.3.6.
+//!
+//! # Deviations
+//!
+//! - CONNECT of HTTP/1.0 with an `Upgrade` field is refused: section 7.8 has servers ignore the field there, and hyper then
+//!   ends, or goes on reading, a connection that is a tunnel by now.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, Version, header};
 use tokio::net::TcpStream;
 
 use super::Gateway;
@@ -14,7 +19,7 @@ use super::exchange::Exchange;
 use crate::access::Permit;
 use crate::access_log::Observer;
 use crate::body::Body;
-use crate::error::Error;
+use crate::error::{ClientError, Error};
 use crate::reply;
 use crate::server::{Released, Socket};
 use crate::upstream::Destination;
@@ -28,6 +33,9 @@ impl Gateway {
     ///
     /// Source: RFC 9110 section 9.3.6.
     pub(super) async fn tunnel(&self, exchange: &mut Exchange, permit: &Permit) -> Result<Response<Body>, Error> {
+        if exchange.version == Version::HTTP_10 && exchange.fields.contains_key(header::UPGRADE) {
+            return Err(ClientError::Malformed("expected no Upgrade in CONNECT of HTTP/1.0").into());
+        }
         exchange.record.destination = Some(Destination::Forward);
         let origin = self.upstreams.open_tunnel(permit).await.inspect_err(|error| {
             if let Error::Denied(denied) = error {

@@ -13,7 +13,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use support::{Client, Gateway, Origin, Reply, SeenRequest, reply, secs, test_clock};
+use support::{Client, Gate, Gateway, Origin, Reply, SeenRequest, reply, secs, test_clock};
 use tempfile::TempDir;
 use vouchsafe::clock::Clock;
 
@@ -428,4 +428,30 @@ async fn a_policy_does_not_differ_from_itself() {
         assert!(found.is_empty(), "{policy}: {found:?} of {decisions:?} {stored:?}");
         assert!(decisions.len() == 5 && stored.len() > 8, "{decisions:?} {stored:?}");
     }
+}
+
+/// D8: who was answered by another's validation was shown what is stored, and so is the shadow.
+#[tokio::test]
+async fn n006_a_shared_validation_is_evidence_for_everybody_whom_it_answered() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::serving(move |request| match request.field("if-none-match") {
+        Some(_) => reply(304).field("cache-control", "s-maxage=0").field("etag", "\"1\"").gate(&held),
+        None => reply(200).field("cache-control", "s-maxage=0").field("etag", "\"1\"").body("abc"),
+    })
+    .await;
+    let candidate = Candidate::new("");
+    let builder = Gateway::reverse(&origin, &test_clock()).policy("share_validations = true").append(&candidate.section());
+    let gateway = builder.set("cache", "collapse_wait = \"60s\"").start().await;
+    gateway.anonymous().get("/x").await;
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        asking.spawn(gateway.anonymous().get("/x"));
+    }
+    gateway.metric_is("vouchsafe_flight_waiting", &[], 4.0).await;
+    gate.open();
+    let answers = asking.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.collapsed() && answer.text() == "abc").count(), 4);
+    assert_eq!(decisions(&gateway).await, are(&[("miss miss", 1), ("validated validated", 5)]));
+    assert_eq!(origin.count(), 2);
 }

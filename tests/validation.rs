@@ -11,7 +11,7 @@
 mod support;
 
 use support::cases::Cases;
-use support::{Gateway, Origin, Reply, http_date, raw, reply, secs, test_clock};
+use support::{Gate, Gateway, Origin, Reply, http_date, raw, reply, secs, test_clock};
 
 fn tagged(cache_control: &str) -> Reply {
     reply(200).field("cache-control", cache_control).field("etag", "\"v1\"")
@@ -362,4 +362,29 @@ async fn n090_n092_a_304_reaches_all_that_share_its_strong_tag() {
         cases.expect(&id, answer.field("cache-control"), Some(cache_control));
     }
     cases.finish(14);
+}
+
+/// RFC 9111 section 4.3.4: the confirmation that comes last counts, also one that says what was stored when its request was
+/// sent and is stored no more.
+#[tokio::test]
+async fn n092_a_confirmation_that_comes_last_is_what_is_stored() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::serving(move |request| match (request.field("if-none-match"), request.field("authorization")) {
+        (None, _) => tagged("s-maxage=0").body("abc"),
+        (_, Some("Bearer alice")) => confirmed("s-maxage=0").gate(&held),
+        _ => confirmed("s-maxage=60"),
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &test_clock()).start().await;
+    let person = |name: &str| gateway.anonymous().authorization(&format!("Bearer {name}"));
+    person("alice").get("/x").await;
+    let slow = tokio::spawn(person("alice").get("/x"));
+    gate.wait_reached().await;
+    assert_eq!(person("bob").get("/x").await.detail(), Some("validated"));
+    assert!(person("carol").get("/x").await.hit(), "bob's confirmation is stored");
+    gate.open();
+    assert_eq!(slow.await.unwrap().detail(), Some("validated"));
+    let after = person("carol").get("/x").await;
+    assert_eq!((after.fwd(), after.detail()), (Some("stale"), Some("validated")), "alice's is");
 }

@@ -10,7 +10,7 @@ use crate::access::{Access, Permit, Question};
 use crate::auth::Principal;
 use crate::cache::entry::{Filler, Head};
 use crate::cache::key::{CacheKey, KeyPath};
-use crate::cache::rules::authorization::request_credentials;
+use crate::cache::rules::authorization::{RequestCredentials, request_credentials};
 use crate::cache::rules::directives::RequestDirectives;
 use crate::cache::rules::query::Named;
 use crate::cache::rules::storable::NotStored;
@@ -61,6 +61,24 @@ pub(crate) fn policy(settings: Policy) -> CompiledPolicy {
     CompiledPolicy { settings, fingerprint: 7, by_response: Vec::new() }
 }
 
+/// A GET of `/x` that may fill an entry; sent and answered at [`at`]`(0)`.
+pub(crate) fn filler(directives: &RequestDirectives, credentials: RequestCredentials) -> Filler<'_> {
+    Filler {
+        method: &Method::GET,
+        path_and_query: "/x",
+        directives,
+        credentials,
+        named: Named::EXACT,
+        consumed: &[],
+        targets: &[],
+        candidates: Candidates::NONE,
+        is_located: false,
+        born: 0,
+        request_time: at(0),
+        response_time: at(0),
+    }
+}
+
 /// An exchange that may fill an entry; generated, sent and received at [`at`]`(0)`.
 pub(crate) struct Given<'a> {
     pub(crate) method: Method,
@@ -95,19 +113,15 @@ impl Given<'_> {
     pub(crate) fn judge(&self) -> Result<Head, NotStored> {
         let (request, response) = (fields(self.request), fields(self.response));
         let query = self.target.split_once('?').map(|(_, query)| query);
+        let directives = RequestDirectives::parse(&request);
+        let credentials = request_credentials(&request, query, &self.policy.settings.credentials);
         let filler = Filler {
             method: &self.method,
             path_and_query: self.target,
-            directives: &RequestDirectives::parse(&request),
-            credentials: request_credentials(&request, query, &self.policy.settings.credentials),
-            named: Named::EXACT,
             consumed: self.consumed,
             targets: self.targets,
-            candidates: Candidates::NONE,
             is_located: self.is_located,
-            born: 0,
-            request_time: at(0),
-            response_time: at(0),
+            ..filler(&directives, credentials)
         };
         let kept = hop::response_fields(&response, at(0));
         Head::judge(&filler, StatusCode::from_u16(self.status).unwrap(), &response, &kept, &self.policy)

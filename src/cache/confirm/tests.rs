@@ -2,28 +2,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::cache::rules::authorization::request_credentials;
-use crate::cache::tests::{ALICE, Given, Lines, at, entry, fields, policy};
+use crate::cache::tests::{ALICE, Given, Lines, at, entry, fields, filler, policy};
 use crate::config::settings::Policy;
-use crate::policy::Candidates;
 
 /// What a 304 with these fields, to a request with those, makes of the entry.
 fn word(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>) -> &'static str {
     let (request, not_modified) = (fields(request), fields(not_modified));
     let policy = policy(Policy::default());
-    let filler = Filler {
-        method: &Method::GET,
-        path_and_query: "/x",
-        directives: &RequestDirectives::parse(&request),
-        credentials: request_credentials(&request, None, &policy.settings.credentials),
-        named: crate::cache::rules::query::Named::EXACT,
-        consumed: &[],
-        targets: &[],
-        candidates: Candidates::NONE,
-        is_located: false,
-        born: 0,
-        request_time: at(1),
-        response_time: at(1),
-    };
+    let directives = RequestDirectives::parse(&request);
+    let credentials = request_credentials(&request, None, &policy.settings.credentials);
+    let filler = Filler { request_time: at(1), response_time: at(1), ..filler(&directives, credentials) };
     let answer = AnswerFields { received: &not_modified, kept: &not_modified };
     let confirmed = by_not_modified(stored, &filler, answer, &policy);
     let names = vary::names(&stored.fields).unwrap();
@@ -116,19 +104,16 @@ fn as_judged(stored: &Head, request: Lines<'_>, not_modified: Lines<'_>, lists: 
     let bypass = CompiledPolicy { fingerprint: 8, ..policy(Policy { bypass: true, ..Policy::default() }) };
     let mut was_short = false;
     for (policy, no_store) in [(policy(Policy::default()), false), (policy(Policy::default()), true), (bypass, false)] {
+        let directives = RequestDirectives { no_store, ..RequestDirectives::default() };
+        let credentials = request_credentials(&request, None, &policy.settings.credentials);
+        let (request_time, response_time) = (at(70), at(71));
         let filler = Filler {
-            method: &Method::GET,
-            path_and_query: "/x",
-            directives: &RequestDirectives { no_store, ..RequestDirectives::default() },
-            credentials: request_credentials(&request, None, &policy.settings.credentials),
-            named: crate::cache::rules::query::Named::EXACT,
             consumed: lists.0,
             targets: lists.1,
-            candidates: Candidates::NONE,
-            is_located: false,
             born: 3,
-            request_time: at(70),
-            response_time: at(71),
+            request_time,
+            response_time,
+            ..filler(&directives, credentials)
         };
         let fresh = crate::hop::response_fields(&not_modified, at(71));
         let answer = AnswerFields { received: &not_modified, kept: &fresh };
@@ -156,20 +141,8 @@ fn n092_a_304_that_says_what_the_last_one_said_within_its_second_leaves_the_head
         let stored = entry(&[], lines);
         let (request, not_modified) = (fields(request), fields(not_modified));
         let directives = RequestDirectives::parse(&request);
-        let mut filler = Filler {
-            method: &Method::GET,
-            path_and_query: "/x",
-            directives: &directives,
-            credentials: request_credentials(&request, None, &policy.settings.credentials),
-            named: crate::cache::rules::query::Named::EXACT,
-            consumed: &[],
-            targets: &[],
-            candidates: Candidates::NONE,
-            is_located: false,
-            born: 0,
-            request_time: at(0),
-            response_time: at(0) + Duration::from_millis(999),
-        };
+        let credentials = request_credentials(&request, None, &policy.settings.credentials);
+        let mut filler = Filler { response_time: at(0) + Duration::from_millis(999), ..filler(&directives, credentials) };
         change(&mut filler);
         let kept = crate::hop::response_fields(&not_modified, at(0));
         let answer = AnswerFields { received: &not_modified, kept: &kept };

@@ -1,8 +1,7 @@
 use super::*;
 use crate::cache::rules::freshness::LifetimeSource;
-use crate::cache::tests::{ALICE, DATE, Given, anonymous, at, credentialed, entry, fields, names, policy, secs};
+use crate::cache::tests::{ALICE, DATE, Given, anonymous, at, credentialed, entry, fields, filler, names, policy, secs};
 use crate::config::settings::Policy;
-use crate::policy::Candidates;
 
 #[test]
 fn n054_an_entry_remembers_whether_it_was_credentialed_and_why_it_may_be_shared() {
@@ -61,20 +60,9 @@ fn fresh_for_ends_at_zero_and_is_zero_without_a_clock() {
 /// The answer to one asker, made of the merged fields after a 304.
 fn for_one(request: &[(&str, &str)], merged: &[(&str, &str)]) -> Head {
     let (request, received) = (fields(request), fields(merged));
-    let filler = Filler {
-        method: &Method::GET,
-        path_and_query: "/x",
-        directives: &RequestDirectives::default(),
-        credentials: RequestCredentials { any: request.contains_key("authorization"), in_query: false },
-        named: crate::cache::rules::query::Named::EXACT,
-        consumed: &[],
-        targets: &[],
-        candidates: Candidates::NONE,
-        is_located: false,
-        born: 0,
-        request_time: at(100),
-        response_time: at(101),
-    };
+    let directives = RequestDirectives::default();
+    let credentials = RequestCredentials { any: request.contains_key("authorization"), in_query: false };
+    let filler = Filler { request_time: at(100), response_time: at(101), ..filler(&directives, credentials) };
     Head::for_one(&anonymous("max-age=60"), &filler, &received, &received)
 }
 

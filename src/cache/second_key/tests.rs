@@ -1,29 +1,16 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::cache::rules::authorization::permission;
+use crate::cache::rules::authorization::{RequestCredentials, permission};
 use crate::cache::rules::directives::{RequestDirectives, ResponseDirectives};
 use crate::cache::rules::storable::NotStored;
-use crate::cache::tests::{ALICE, Given, Lines, Random, at, cache_control, fields};
-use crate::policy::Candidates;
-use http::{HeaderMap, Method, StatusCode};
+use crate::cache::tests::{ALICE, Given, Lines, Random, at, cache_control, fields, filler};
+use http::{HeaderMap, StatusCode};
 
 /// What the second implementation says when it is given our canonical directives.
 fn on_canonical(status: u16, lines: &HeaderMap) -> bool {
-    let filler = Filler {
-        method: &Method::GET,
-        path_and_query: "/x",
-        directives: &RequestDirectives::default(),
-        credentials: crate::cache::rules::authorization::RequestCredentials { any: true, in_query: false },
-        named: crate::cache::rules::query::Named::EXACT,
-        consumed: &[],
-        targets: &[],
-        candidates: Candidates::NONE,
-        is_located: false,
-        born: 0,
-        request_time: at(0),
-        response_time: at(0),
-    };
+    let directives = RequestDirectives::default();
+    let filler = filler(&directives, RequestCredentials { any: true, in_query: false });
     let answered = Answered {
         status: StatusCode::from_u16(status).unwrap(),
         fields: lines,

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::upstream::tunnel::pipe::Fault;
 
 const MIB: usize = 1 << 20;
 
@@ -248,11 +249,25 @@ async fn early_bytes_come_first() {
 /// Without a pipe a burst is read and written like anything else.
 #[tokio::test]
 async fn a_burst_without_a_pipe_is_copied() {
-    let _none = crate::upstream::tunnel::pipe::Shortage::begin();
+    let _none = Fault::NoPipe.begin();
     let Spliced { mut client, mut origin, stop: _stop, tunnel } = Spliced::open().await;
     let sent = pattern(4 * MIB, 11);
     pass_to_the_end(&mut client, &mut origin, &sent).await;
     drop(origin);
     let totals = tunnel.await.unwrap();
     assert_eq!((totals.inbound_bytes, totals.spliced_bytes), (4 << 20, 0));
+}
+
+/// A socket of a kind that cannot be spliced is asked once, and its bursts are copied from then on.
+#[tokio::test]
+async fn a_burst_that_cannot_be_spliced_is_copied() {
+    let denied = Fault::NoSplice.begin();
+    let Spliced { mut client, mut origin, stop: _stop, tunnel } = Spliced::open().await;
+    let (sent, answer) = (pattern(4 * MIB, 13), pattern(2 * MIB, 14));
+    pass_to_the_end(&mut client, &mut origin, &sent).await;
+    assert_eq!(denied.refused(), 1);
+    pass_to_the_end(&mut origin, &mut client, &answer).await;
+    let totals = tunnel.await.unwrap();
+    assert_eq!((totals.inbound_bytes, totals.outbound_bytes, totals.spliced_bytes), (4 << 20, 2 << 20, 0));
+    assert_eq!((denied.refused(), totals.reason), (2, TunnelEnd::Closed), "once for each direction");
 }

@@ -18,7 +18,7 @@ mod writer;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, StatusCode, Version};
 
@@ -132,15 +132,27 @@ impl Observer {
     /// same bytes.
     pub fn repeated(&self, record: &Record, client: IpAddr, time: SystemTime, started: Instant) {
         let duration = Clock::instant().saturating_duration_since(started);
-        if record.judged {
-            self.metrics.authentication(record.auth.0, record.auth.1);
-        }
+        self.count_repeat(record);
         self.metrics.request(&Ended { duration, ..record.ended() });
-        self.metrics.repeated();
         if let Some(writer) = &self.writer {
             let place = (self.next_id(), client, time, started, duration);
             writer.write(Box::new(record.again(place)));
         }
+    }
+
+    /// The same for an exchange that has not ended yet.
+    #[must_use]
+    pub fn repeating(self: &Arc<Self>, record: &Record, client: IpAddr, time: SystemTime, started: Instant) -> Finish {
+        self.count_repeat(record);
+        let place = (self.next_id(), client, time, started, Duration::ZERO);
+        Finish::new(Arc::clone(self), Box::new(record.again(place)))
+    }
+
+    fn count_repeat(&self, record: &Record) {
+        if record.judged {
+            self.metrics.authentication(record.auth.0, record.auth.1);
+        }
+        self.metrics.repeated();
     }
 
     /// Waits until everything recorded so far is written and sent, and ends the writer; later lines and spans are

@@ -5,6 +5,9 @@
 //! answer, and it need not be worked out again; where only the second is another, the two numbers that count seconds are.
 //! Nothing is kept that was not asked for twice within a second.
 //!
+//! A short answer is kept as it was written; of a long one the head is, and the content stays where it is stored, as long as it
+//! is.
+//!
 //! A head is known by a keyed hash of all its bytes, credentials included, and is not kept itself; a lighter hash tells where
 //! to look, so that what does not come again pays little. The tables belong to threads: no thread waits for another, and none
 //! writes what another reads.
@@ -17,8 +20,8 @@
 use std::cell::{RefCell, RefMut};
 use std::hash::BuildHasher;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
@@ -28,14 +31,23 @@ use thread_local::ThreadLocal;
 use crate::access::Permit;
 use crate::access_log::Record;
 use crate::cache::entry::Head;
-use crate::cache::store::Standing;
+use crate::cache::store::{Standing, StoredResponse};
+
+mod rest;
+mod written;
+
+pub use rest::{Rest, first_slices};
+pub use written::Written;
 
 /// Heads that one thread knows, 512 KiB.
 const PLACES: usize = 1 << 14;
 /// Bytes of answers that one thread keeps.
 const MOST_BYTES: usize = 8 << 20;
-/// The longest answer that is kept, head included: of longer ones the bytes cost more than the decision.
+/// The longest answer that is kept whole, head included: of longer ones the head is.
 pub const LONGEST_BYTES: usize = 8 << 10;
+/// The longest content that is given again: what is sent of more keeps a socket longer than the decision takes, and hyper sends
+/// it in turns.
+pub const LONGEST_CONTENT: u64 = 400 << 10;
 /// What an answer takes beside its bytes, about.
 const BESIDE_BYTES: usize = 512;
 /// Where there is no room for so much, no answer is wanted.
@@ -52,6 +64,8 @@ pub struct Basis {
     pub standing: Standing,
     /// The head of what is stored.
     pub head: Arc<Head>,
+    /// What is stored, if it still is.
+    pub stored: Weak<StoredResponse>,
     /// When it was made.
     pub from: SystemTime,
     /// When its second is over.
@@ -83,8 +97,10 @@ pub struct Kept {
     pub repeatable: Box<Repeatable>,
     /// What its head is known by.
     pub hash: u128,
-    /// Head and content.
+    /// The head, and the content where that is not left to what is stored.
     pub bytes: Vec<u8>,
+    /// Its content is all of what is stored.
+    pub is_long: bool,
     /// Where the head counts seconds: the value of `Age`, and the number of `ttl` in `Cache-Status`.
     pub seconds: Option<Seconds>,
 }
@@ -111,6 +127,12 @@ impl Kept {
         let place = old_age.start..old_age.start + age_text.len();
         self.seconds = Some(Seconds { age: place, ttl: ttl_start..ttl_start + ttl_text.len() });
         self.repeatable.record.age = Some(age);
+    }
+
+    /// The content that follows the bytes, if any does; none of either where what is stored is gone.
+    #[must_use]
+    pub fn content(&self) -> Option<Option<Arc<StoredResponse>>> {
+        if self.is_long { self.repeatable.basis.stored.upgrade().map(Some) } else { Some(None) }
     }
 
     fn weight(&self) -> usize {

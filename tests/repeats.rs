@@ -314,6 +314,55 @@ async fn a_secured_connection_is_answered_again() {
     assert_eq!((count >= 2.0, answer.text().as_str(), answer.hit()), (true, "abc", true));
 }
 
+/// Of a long answer the head is kept and the content is what is stored; it counts on like a short one.
+#[tokio::test]
+async fn n066_a_long_answer_is_given_again_from_what_is_stored() {
+    let clock = test_clock();
+    let origin = Origin::serving(|request| {
+        let length = if request.target == "/longest" { 400 << 10 } else { (400 << 10) + 1 };
+        let content: Vec<u8> = (0..length).map(|at| (at / 7) as u8).collect();
+        reply(200).field("cache-control", "public, max-age=60").body(content)
+    })
+    .await;
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let mut wire = gateway.anonymous().open().await;
+    let head = "GET /longest HTTP/1.1\r\nhost: app.test\r\n\r\n";
+    let first = ask(&mut wire, head).await;
+    let (count, answer) = warm(&gateway, &mut wire, head).await;
+    assert_eq!((count >= 2.0, answer.hit(), answer.complete, answer.body == first.body), (true, true, true, true));
+    clock.advance(secs(1));
+    let answer = ask(&mut wire, head).await;
+    assert_eq!((answer.age(), answer.ttl(), answer.body == first.body), (Some(1), Some(59), true));
+    assert_eq!(repeated(&gateway).await, count + 1.0);
+    let (count, without) = warm(&gateway, &mut wire, "HEAD /longest HTTP/1.1\r\nhost: app.test\r\n\r\n").await;
+    assert_eq!((count >= 2.0, without.field("content-length"), without.body.len()), (true, Some("409600"), 0));
+    for line in &gateway.log_lines(12).await[..7] {
+        assert_eq!((&line["bytes"], &line["complete"]), (&json!(409_600), &json!(true)), "{line}");
+    }
+    let (count, longer) = warm(&gateway, &mut wire, HEAD).await;
+    assert_eq!((count, longer.body.len(), longer.hit()), (0.0, (400 << 10) + 1, true));
+}
+
+/// What is not stored any more is not given again, though its key stands as it stood: it was evicted.
+#[tokio::test]
+async fn long_content_that_was_evicted_is_fetched_anew() {
+    let clock = test_clock();
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "public, max-age=60").body(vec![b'x'; 300_000])).await;
+    let gateway = Gateway::reverse(&origin, &clock).set("cache", "memory = \"1MiB\"").start().await;
+    let mut wire = gateway.anonymous().open().await;
+    let (count, answer) = warm(&gateway, &mut wire, HEAD).await;
+    assert_eq!((count >= 2.0, answer.hit()), (true, true));
+    let mut other = gateway.anonymous().open().await;
+    for number in 0..40 {
+        ask(&mut other, &format!("GET /{number} HTTP/1.1\r\nhost: app.test\r\n\r\n")).await;
+        ask(&mut other, &format!("GET /{number} HTTP/1.1\r\nhost: app.test\r\n\r\n")).await;
+    }
+    let before = origin.count();
+    let answer = ask(&mut wire, HEAD).await;
+    assert_eq!((answer.status, answer.body.len()), (200, 300_000));
+    assert_eq!((answer.hit(), origin.count()), (false, before + 1));
+}
+
 /// Where a rule looks at where a request comes from, another client's answer is not this one's.
 #[tokio::test]
 async fn x010_another_address_is_another_question() {

@@ -5,10 +5,13 @@
 //! are the configuration, the client's address where an access rule looks at it, what is stored, and the second. What is
 //! asked each time anew is whether the user was revoked since.
 
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use http::Version;
 use http::header::{self, HeaderValue};
 
@@ -19,16 +22,17 @@ use crate::auth::Scheme;
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::canary::Share;
+use crate::cache::store::StoredResponse;
 use crate::clock::Clock;
 use crate::policy::CompiledPolicy;
-use crate::repeats::{Basis, Kept, Known, LONGEST_BYTES, Name, Repeatable, Seconds};
+use crate::repeats::{Basis, Kept, Known, LONGEST_CONTENT, Name, Repeatable, Rest, Seconds, Written, first_slices};
 use crate::reply;
 use crate::server::Connection;
 
 /// What became of a head that may have come before.
-pub enum Again<R> {
-    /// It was answered as before; this is what sending gave back.
-    Sent(R),
+pub enum Again {
+    /// It was answered as before; what sending said, with what is still to be sent.
+    Sent(io::Result<Option<Box<Rest>>>),
     /// It has to go the ordinary way, and its answer is worth keeping under this name.
     Wanted(Name),
     /// It has to go the ordinary way.
@@ -38,10 +42,15 @@ pub enum Again<R> {
 impl Gateway {
     /// Answers a request that is `head` and nothing else as it was answered before, if it would be answered so again.
     ///
-    /// `send` is given all bytes of the answer.
+    /// `send` is given the answer, or the beginning of a long one, and gives back how many bytes it took.
     ///
     /// Source: RFC 9111 section 4.
-    pub fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+    pub fn again(
+        &self,
+        place: (&Connection, usize),
+        head: &[u8],
+        send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> Again {
         let (connection, _) = place;
         // An origin may know who asks from the connection alone (RFC 4559 section 6), and a shadow looks at every request.
         if connection.pins.is_used() || self.shadow.is_some() || self.observer.records_traces() {
@@ -53,10 +62,11 @@ impl Gateway {
         match table.look(light, hash, now) {
             Known::Answer(kept) => {
                 let started = Clock::instant();
-                if self.stands(kept) && brought_up(kept, now) {
-                    let sent = send(&kept.bytes);
-                    self.observer.repeated(&kept.repeatable.record, connection.peer.ip(), now, started);
-                    return Again::Sent(sent);
+                if self.stands(kept)
+                    && brought_up(kept, now)
+                    && let Some(content) = kept.content()
+                {
+                    return Again::Sent(self.give(kept, content, (connection.peer.ip(), now, started), send));
                 }
             }
             Known::Asked => return Again::Wanted(Name { light, hash: hash() }),
@@ -66,14 +76,43 @@ impl Gateway {
         Again::Wanted(Name { light, hash: hash() })
     }
 
-    /// Keeps the bytes of an answer that was offered to be given again.
-    pub fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
+    /// Gives an answer to `send`, and records it if that is the end of it.
+    fn give(
+        &self,
+        kept: &Kept,
+        content: Option<Arc<StoredResponse>>,
+        (client, now, started): (IpAddr, SystemTime, Instant),
+        send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<Option<Box<Rest>>> {
+        let (slices, count) = first_slices(&kept.bytes, content.as_deref());
+        let sent = send(slices.get(..count).unwrap_or_default());
+        let (record, content_bytes) = (&kept.repeatable.record, content.as_deref().map_or(0, |stored| stored.content().length()));
+        if sent.as_ref().is_ok_and(|sent| *sent as u64 == kept.bytes.len() as u64 + content_bytes) {
+            self.observer.repeated(record, client, now, started);
+            return Ok(None);
+        }
+        let finish = self.observer.repeating(record, client, now, started);
+        let mut rest = Box::new(Rest::new(Bytes::copy_from_slice(&kept.bytes), content, record.bytes, finish));
+        rest.advance(sent?);
+        Ok(Some(rest))
+    }
+
+    /// Keeps an answer that was offered to be given again, as it was written.
+    pub fn keep(&self, name: Name, repeatable: Box<Repeatable>, written: Written) {
+        let Written { bytes, beyond } = written;
+        // Content that was not copied is all of what is stored.
+        let is_stored = |stored: Arc<StoredResponse>| stored.content().length() == beyond && beyond == repeatable.record.bytes;
+        let is_long = beyond > 0;
+        if is_long && !repeatable.basis.stored.upgrade().is_some_and(is_stored) {
+            return;
+        }
+        let copied_bytes = repeatable.record.bytes - beyond;
         if let Some(mut table) = self.repeats.table()
-            && let Some(head) = head_of(&bytes, repeatable.record.bytes)
+            && let Some(head) = head_of(&bytes, copied_bytes)
         {
             let seconds = places_of_seconds(head);
             let Name { light, hash } = name;
-            table.keep(light, Kept { repeatable, hash, bytes, seconds }, self.clock.now());
+            table.keep(light, Kept { repeatable, hash, bytes, is_long, seconds }, self.clock.now());
         }
     }
 
@@ -111,7 +150,7 @@ impl Exchange {
         let is_usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
         let is_kept_open = self.version == Version::HTTP_11 && self.fields.get_all(header::CONNECTION).iter().all(is_usual);
         let is_drawn = policy.settings.canary > Share::NONE;
-        let is_long = chosen.stored.content().length() > LONGEST_BYTES as u64;
+        let is_long = chosen.stored.content().length() > LONGEST_CONTENT;
         if !is_plain || !is_kept_open || is_long || is_drawn || self.connection.pins.is_used() {
             return;
         }
@@ -119,8 +158,8 @@ impl Exchange {
         // A request with bounds of its own on age and freshness is held against them each second.
         let is_bounded = self.fields.contains_key(header::CACHE_CONTROL) || self.fields.contains_key(header::PRAGMA);
         let end = if is_bounded { end.min(until) } else { end };
-        let (permit, head) = (permit.clone(), Arc::clone(&chosen.head));
-        self.basis = Some(Basis { permit, key, standing, head, from: self.now, until, end });
+        let (permit, head, stored) = (permit.clone(), Arc::clone(&chosen.head), Arc::downgrade(&chosen.stored));
+        self.basis = Some(Basis { permit, key, standing, head, stored, from: self.now, until, end });
     }
 
     /// When the ordinary way has to be taken again at the latest: credentials are looked at, and the store sees a use.

@@ -20,12 +20,13 @@ fn kept(bytes: Vec<u8>, from: f64, end: f64) -> Kept {
         key: 1,
         standing: *STANDING.get_or_init(standing),
         head: Arc::new(anonymous("max-age=60")),
+        stored: Weak::new(),
         from: at(from),
         until: at(from + 1.0),
         end: at(end),
     };
     let record = Record::new(0, std::net::Ipv4Addr::LOCALHOST.into(), at(from), Clock::instant());
-    Kept { repeatable: Box::new(Repeatable { basis, record: Box::new(record) }), hash: 1, bytes, seconds: None }
+    Kept { repeatable: Box::new(Repeatable { basis, record: Box::new(record) }), hash: 1, bytes, is_long: false, seconds: None }
 }
 
 /// What the table says of a hash: the bytes of an answer, or in a word what is known.

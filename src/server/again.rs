@@ -11,16 +11,15 @@
 //!
 //! none
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::Again;
-use crate::repeats::{LONGEST_BYTES, Name, Repeatable};
+use crate::repeats::{Name, Repeatable, Rest, Written};
 
 use super::connection::Connection;
 use super::watch::{Order, Watch};
@@ -28,10 +27,10 @@ use super::watch::{Order, Watch};
 /// Who knows answers that may be given again.
 pub(super) trait Repeating {
     /// Answers `head` as before by giving the answer to `send`, if it would be answered so again.
-    fn again<R>(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R>;
+    fn again(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again;
 
     /// Keeps an answer as it was written, under a name from [`Again::Wanted`].
-    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>);
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, written: Written);
 }
 
 /// A socket on which heads that come again are answered.
@@ -42,7 +41,7 @@ pub(super) struct Encore<S, H> {
     watch: Arc<Watch>,
     state: State,
     /// The rest of an answer that the socket did not take at once.
-    unsent: Bytes,
+    unsent: Option<Box<Rest>>,
 }
 
 enum State {
@@ -54,16 +53,16 @@ enum State {
     Unknown,
 }
 
-/// A response that is copied while it is written.
+/// A response that is noted while it is written.
 struct Wanted {
     name: Name,
-    bytes: Vec<u8>,
+    written: Written,
 }
 
 impl<S, H> Encore<S, H> {
     /// A new connection's socket.
     pub(super) fn new(socket: S, host: H, connection: Arc<Connection>, watch: Arc<Watch>) -> Self {
-        Self { socket, host, connection, watch, state: State::Between, unsent: Bytes::new() }
+        Self { socket, host, connection, watch, state: State::Between, unsent: None }
     }
 
     /// What is below; to be called when all that was written is flushed.
@@ -71,19 +70,11 @@ impl<S, H> Encore<S, H> {
         self.socket
     }
 
-    fn note_written(&mut self, slices: &[io::IoSlice<'_>], written: usize) {
-        let State::Within(wanted) = &mut self.state else { return };
-        let Some(copy) = wanted else { return };
-        // Looked at before anything is copied: a long response is asked for again as often as a short one.
-        if copy.bytes.len() + written > LONGEST_BYTES {
+    fn note_written(&mut self, slices: &[IoSlice<'_>], written: usize) {
+        if let State::Within(wanted) = &mut self.state
+            && wanted.as_mut().is_some_and(|wanted| !wanted.written.note(slices, written))
+        {
             *wanted = None;
-            return;
-        }
-        let mut left = written;
-        for slice in slices {
-            let taken = slice.get(..left).unwrap_or(slice);
-            copy.bytes.extend_from_slice(taken);
-            left -= taken.len();
         }
     }
 }
@@ -98,29 +89,27 @@ impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
             self.connection.repetition.begin(false);
             return None;
         }
-        let mut unsent = Bytes::new();
         let (socket, watch) = (&mut self.socket, &*self.watch);
         let again = self.host.again(&self.connection, read, |answer| {
-            // What the socket does not take is noted after this.
             watch.exchange_begins(false);
-            watch.exchange_ends();
-            let sent = match Pin::new(socket).poll_write(cx, answer) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(sent)) => sent,
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => 0,
-            };
-            unsent = Bytes::copy_from_slice(answer.get(sent..).unwrap_or_default());
-            Ok(())
+            match Pin::new(socket).poll_write_vectored(cx, answer) {
+                Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(sent) => sent,
+                Poll::Pending => Ok(0),
+            }
         });
         match again {
-            Again::Sent(sent) => {
-                self.unsent = unsent;
-                return Some(sent);
+            Again::Sent(Ok(rest)) => {
+                if rest.is_none() {
+                    watch.exchange_ends();
+                }
+                self.unsent = rest;
+                return Some(Ok(()));
             }
+            Again::Sent(Err(error)) => return Some(Err(error)),
             Again::Wanted(name) => {
                 self.connection.repetition.begin(true);
-                self.state = State::Within(Some(Wanted { name, bytes: Vec::new() }));
+                self.state = State::Within(Some(Wanted { name, written: Written::default() }));
             }
             Again::Unknown => {
                 self.connection.repetition.begin(false);
@@ -138,24 +127,26 @@ impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
         }
         let wanted = wanted.take();
         self.state = State::Between;
-        if let Some(Wanted { name, bytes }) = wanted
+        if let Some(Wanted { name, written }) = wanted
             && let Some(repeatable) = self.connection.repetition.take()
         {
-            self.host.keep(name, repeatable, bytes);
+            self.host.keep(name, repeatable, written);
         }
     }
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unsent.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        while !self.unsent.is_empty() {
-            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.unsent))?;
+        let Some(rest) = &mut self.unsent else { return Poll::Ready(Ok(())) };
+        while !rest.is_over() {
+            let (slices, count) = rest.slices();
+            let slices = slices.get(..count).unwrap_or_default();
+            let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.unsent.advance(written);
+            rest.advance(written);
         }
+        self.unsent = None;
+        self.watch.exchange_ends();
         Poll::Ready(Ok(()))
     }
 }
@@ -189,10 +180,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Enco
 
 impl<S: AsyncWrite + Unpin, H: Repeating + Unpin> AsyncWrite for Encore<S, H> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_unsent(cx))?;
         let written = ready!(Pin::new(&mut this.socket).poll_write_vectored(cx, slices))?;

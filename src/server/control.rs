@@ -9,7 +9,7 @@
 //!   reload that asks for others is refused and says so.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::config::describe;
 use crate::config::settings::Settings;
 use crate::gateway::{Again, Found, Gateway, Health};
 use crate::metrics::ReloadOutcome;
-use crate::repeats::{Name, Repeatable};
+use crate::repeats::{Name, Repeatable, Written};
 
 use super::connection::Connection;
 use super::front::{Doors, Front, Handler};
@@ -65,12 +65,12 @@ impl Handler for Desk {
         self.0.handle(connection, listener, request)
     }
 
-    fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+    fn again(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again {
         self.0.again(place, head, send)
     }
 
-    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
-        self.0.keep(name, repeatable, bytes);
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, written: Written) {
+        self.0.keep(name, repeatable, written);
     }
 }
 

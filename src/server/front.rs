@@ -3,7 +3,7 @@
 //! What a reload replaces sits in each listener's seat: connections stay, and their next request finds the new one there.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::body::ReplyBody;
 use crate::config::settings::{Limits, Settings};
 use crate::gateway::Again;
 use crate::metrics::{Metrics, RefusedConnection};
-use crate::repeats::{Name, Repeatable};
+use crate::repeats::{Name, Repeatable, Written};
 
 use super::again::Repeating;
 use super::connection::{Connection, Host, Http};
@@ -44,10 +44,10 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static;
 
     /// Answers a request whose head came before as it was answered then, if it would be answered so again.
-    fn again<R>(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R>;
+    fn again(&self, place: (&Connection, usize), head: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again;
 
     /// Keeps an answer under a name from [`Again::Wanted`].
-    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>);
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, written: Written);
 }
 
 /// Listeners as a configuration wants them, bound and not yet accepting.
@@ -120,13 +120,13 @@ impl<H: Handler> Host for Seat<H> {
 }
 
 impl<H: Handler> Repeating for Seat<H> {
-    fn again<R>(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[u8]) -> R) -> Again<R> {
+    fn again(&self, connection: &Connection, head: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again {
         let now = self.0.load();
         now.handler.again((connection, now.listener), head, send)
     }
 
-    fn keep(&self, name: Name, repeatable: Box<Repeatable>, bytes: Vec<u8>) {
-        self.0.load().handler.keep(name, repeatable, bytes);
+    fn keep(&self, name: Name, repeatable: Box<Repeatable>, written: Written) {
+        self.0.load().handler.keep(name, repeatable, written);
     }
 }
 

@@ -1,3 +1,4 @@
+use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use super::*;
 use crate::body::{Body, ReplyBody};
 use crate::config::settings::{Limits, Tls};
 use crate::gateway::Again;
-use crate::repeats::{Name, Repeatable};
+use crate::repeats::{Name, Repeatable, Written};
 
 /// Long enough never to matter in a test that works.
 const NEVER: Duration = Duration::from_secs(60);
@@ -45,11 +46,11 @@ where
         Box::pin((self.0)(connection, listener, request))
     }
 
-    fn again<S>(&self, _: (&Connection, usize), _: &[u8], _: impl FnOnce(&[u8]) -> S) -> Again<S> {
+    fn again(&self, _: (&Connection, usize), _: &[u8], _: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again {
         Again::Unknown
     }
 
-    fn keep(&self, _: Name, _: Box<Repeatable>, _: Vec<u8>) {}
+    fn keep(&self, _: Name, _: Box<Repeatable>, _: Written) {}
 }
 
 /// A front with a handler of the test's own; dropping `stop` stops it.

@@ -62,6 +62,8 @@ async fn n054_a_forward_proxy_leaks_nothing() {
     let gateway = Gateway::forward(&clock).auth("none").port(test.origin_address().port()).start().await;
     let aim = Aim::proxy(&format!("http://{}", gateway.address())).expect("a URL");
     assert_clean(&test.run(&aim, 1, 1).await.expect("a report"), 1);
+    let repeated = gateway.metric("vouchsafe_cache_repeated_total", &[]).await;
+    assert!(repeated > 100.0, "what is given again without a look is judged, too: {repeated}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

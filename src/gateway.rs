@@ -366,3 +366,6 @@ fn result_of(reason: ForwardReason) -> CacheResult {
         | ForwardReason::Stale => CacheResult::Miss,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ async fn run(directory: &Path, program: &str, arguments: &[&str]) -> Output {
 
 /// curl, quietly, with its answer's status at the end.
 async fn curl(gateway: &Gateway, arguments: &[&str]) -> String {
-    let own = ["-q", "-sS", "--max-time", "20", "-w", " %{http_code}"];
+    let own = ["-q", "-sS", "--max-time", "60", "-w", " %{http_code}"];
     let arguments: Vec<&str> = own.into_iter().chain(arguments.iter().copied()).collect();
     let output = run(gateway.directory(), "curl", &arguments).await;
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()

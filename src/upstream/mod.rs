@@ -301,4 +301,4 @@ struct Pick {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,7 +3,7 @@ mod differential;
 mod early;
 mod failures;
 mod framing;
-mod origin;
+pub(crate) mod origin;
 mod pooling;
 mod tls;
 

@@ -105,6 +105,30 @@ async fn an_exchange_is_a_span_below_the_clients_and_above_the_origins() {
     assert_eq!(origin.count(), 1);
 }
 
+/// What is given again without a look would be told to nobody, so that nothing is, where there is somebody to tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_hit_that_comes_byte_for_byte_again_is_a_span_each_time() {
+    let (clock, collector) = (test_clock(), collector().await);
+    let origin = Origin::serving(|_| reply(200).field("cache-control", "max-age=60").body("abc")).await;
+    let gateway = tells(Gateway::reverse(&origin, &clock), &collector).start().await;
+    let client = gateway.anonymous();
+    for _ in 0..8 {
+        assert_eq!(client.get("/a").await.text(), "abc");
+    }
+    assert!(gateway.metric("vouchsafe_cache_repeated_total", &[]).await < 1.0);
+    gateway.stopped().await;
+    let spans = spans(&collector);
+    let hits = spans.iter().filter(|span| attribute(span, "vouchsafe.cache.result").is_some_and(|result| result == "hit"));
+    assert_eq!((hits.count(), spans.len()), (7, 9), "{spans:#?}");
+    // The same, where nobody is told.
+    let gateway = Gateway::reverse(&origin, &clock).start().await;
+    let client = gateway.anonymous();
+    for _ in 0..8 {
+        assert_eq!(client.get("/a").await.text(), "abc");
+    }
+    assert!(gateway.metric("vouchsafe_cache_repeated_total", &[]).await >= 2.0);
+}
+
 /// Who has no parent begins a trace; what was not understood is replaced; who was told not to record records nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_callers_flag_and_the_share_decide() {

@@ -1,30 +1,10 @@
-use std::net::SocketAddr;
-use std::path::Path;
-
-use http::Request;
-
 use super::*;
 use crate::access::Permit;
-use crate::access_log::Observer;
-use crate::cache::tests::{Given, Lines, at, policy, stored_for};
+use crate::cache::tests::{Given, Lines, policy, stored_for};
 use crate::config::settings::Policy;
 use crate::gateway::Step;
-use crate::keyed::Keyed;
-use crate::metrics::Metrics;
+use crate::gateway::tests::{exchange, gateway_to};
 use crate::policy::CompiledPolicy;
-use crate::server::Connection;
-
-/// A gateway whose origin nobody asks, at [`at`]`(0)`.
-fn gateway() -> Arc<Gateway> {
-    let text = "[[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\nmode = \"gateway\"\nauth = \"none\"\n\
-         [[upstream]]\nname = \"origin\"\nservers = [\"http://origin.test\"]\n[[route]]\nupstream = \"origin\"\n\
-         [log]\naccess = \"off\"\n";
-    let settings = Arc::new(crate::config::parse(text, "boarding.toml", Path::new(".")).unwrap());
-    let clock = Clock::movable(at(0));
-    let metrics = Arc::new(Metrics::new(&settings));
-    let observer = Observer::new(&settings, metrics, clock.clone(), Keyed::random().unwrap()).unwrap();
-    Gateway::new(settings, clock, Arc::new(observer), &[]).unwrap()
-}
 
 /// A request that was looked up and has not boarded yet.
 struct Held {
@@ -36,11 +16,7 @@ struct Held {
 
 impl Held {
     fn begin(gateway: &Arc<Gateway>, fields: Lines<'_>) -> Self {
-        let request = Request::get("/x").header("host", "app.test");
-        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let connection = Arc::new(Connection::new(SocketAddr::from(([127, 0, 0, 1], 1)), false));
-        let parts = (request.body(()).unwrap().into_parts().0, 0);
-        let mut exchange = Exchange::behind(Arc::clone(gateway), (connection, 0), parts, None);
+        let mut exchange = exchange(gateway, fields);
         let Ok(Step::Board(permit, way, decision)) = gateway.enter(&mut exchange) else { panic!("it was answered") };
         Self { exchange, permit, way, decision }
     }
@@ -90,7 +66,7 @@ async fn n063_who_was_overtaken_before_boarding_looks_again() {
         (Some(&[("cache-control", "s-maxage=0"), TAGGED]), "validate", true),
         (Some(&[("cache-control", "max-age=60"), ("vary", "accept-language")]), "vary-miss", true),
     ] {
-        let gateway = gateway();
+        let gateway = gateway_to("http://origin.test");
         let held = Held::begin(&gateway, &[FRENCH]);
         assert_eq!(word(&held.decision), "uri-miss");
         if let Some(response) = response {

@@ -322,15 +322,28 @@ impl<H: Handler> Attendant<H> {
         let host = Seat(seat);
         let ended = match &self.tls {
             None => self.http.serve((stream, open), connection, host).await,
-            Some(tls) => match tokio::time::timeout(self.handshake_time, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http.serve((stream, open), connection, host).await,
-                Ok(Err(error)) => return self.no_handshake(peer, &error),
-                Err(late) => return self.no_handshake(peer, &late),
-            },
+            // In a box, so that a plain connection keeps no room for it.
+            Some(tls) => Box::pin(self.attend_tls(tls, (stream, open), connection, host)).await,
         };
         if let Err(error) = ended {
             self.broken(peer, &error);
         }
+    }
+
+    async fn attend_tls(
+        &self,
+        tls: &TlsAcceptor,
+        (stream, open): (TcpStream, Open),
+        connection: Connection,
+        host: Seat<H>,
+    ) -> hyper::Result<()> {
+        let peer = connection.peer;
+        match tokio::time::timeout(self.handshake_time, tls.accept(stream)).await {
+            Ok(Ok(stream)) => return self.http.serve((stream, open), connection, host).await,
+            Ok(Err(error)) => self.no_handshake(peer, &error),
+            Err(late) => self.no_handshake(peer, &late),
+        }
+        Ok(())
     }
 
     fn no_handshake(&self, peer: SocketAddr, error: &dyn std::fmt::Display) {

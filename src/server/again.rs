@@ -2,7 +2,8 @@
 //!
 //! What is given to hyper is followed closely enough to know when hyper holds nothing: no byte that was read and not
 //! understood, no response that was not written to its end. Only then is what comes next surely the beginning of a request,
-//! and only then may somebody else write to the socket. On any doubt the connection is hyper's alone from then on.
+//! and only then may somebody else write to the socket, or hyper be missing. On any doubt the connection is hyper's alone from
+//! then on.
 //!
 //! RFC 9112 section 2.1 (a message is a head, an empty line, and content as the head says), section 9.3.2 (responses stand in
 //! the order of their requests).
@@ -12,10 +13,12 @@
 //! none
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::Again;
@@ -42,7 +45,12 @@ pub(super) struct Encore<S, H> {
     state: State,
     /// The rest of an answer that the socket did not take at once.
     unsent: Option<Box<Rest>>,
+    /// What was read without hyper and is for hyper.
+    unseen: Bytes,
 }
+
+/// How much is read at a time without hyper: as much as hyper reads at first.
+const FIRST_BYTES: usize = 8 * 1024;
 
 enum State {
     /// hyper holds nothing: what comes next is the beginning of a request.
@@ -62,12 +70,12 @@ struct Wanted {
 impl<S, H> Encore<S, H> {
     /// A new connection's socket.
     pub(super) fn new(socket: S, host: H, connection: Arc<Connection>, watch: Arc<Watch>) -> Self {
-        Self { socket, host, connection, watch, state: State::Between, unsent: None }
+        Self { socket, host, connection, watch, state: State::Between, unsent: None, unseen: Bytes::new() }
     }
 
-    /// What is below; to be called when all that was written is flushed.
-    pub(super) fn into_inner(self) -> S {
-        self.socket
+    /// What is below, and what was read from it and not seen; to be called when all that was written is flushed.
+    pub(super) fn into_inner(self) -> (S, Bytes) {
+        (self.socket, self.unseen)
     }
 
     fn note_written(&mut self, slices: &[IoSlice<'_>], written: usize) {
@@ -154,6 +162,10 @@ impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
 impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Encore<S, H> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.unseen.is_empty() {
+            buffer.put_slice(&this.unseen.split_to(buffer.remaining().min(this.unseen.len())));
+            return Poll::Ready(Ok(()));
+        }
         if matches!(this.state, State::Unknown) {
             ready!(this.poll_unsent(cx))?;
             return Pin::new(&mut this.socket).poll_read(cx, buffer);
@@ -162,7 +174,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Enco
         loop {
             // The next request is not looked at before the last one is answered.
             ready!(this.poll_unsent(cx))?;
-            ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
+            let polled = Pin::new(&mut this.socket).poll_read(cx, buffer);
+            if polled.is_pending() && matches!(this.state, State::Between) {
+                this.watch.accept_rest();
+            }
+            ready!(polled)?;
             let read = buffer.filled().get(before..).unwrap_or_default();
             if read.is_empty() {
                 return Poll::Ready(Ok(()));
@@ -175,6 +191,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Enco
             // TLS keeps bytes back until it is told.
             let _ = Pin::new(&mut this.socket).poll_flush(cx)?;
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> Encore<S, H> {
+    /// Answers what comes again while there is no hyper. Ready when something came that hyper has to see, which will read it
+    /// from here, or the end: then it is false.
+    ///
+    /// # Errors
+    ///
+    /// What the socket says.
+    pub(super) fn poll_needed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = [MaybeUninit::uninit(); FIRST_BYTES];
+        let mut first = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *self).poll_read(cx, &mut first))?;
+        self.unseen = Bytes::copy_from_slice(first.filled());
+        Poll::Ready(Ok(!self.unseen.is_empty()))
     }
 }
 

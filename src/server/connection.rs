@@ -1,7 +1,8 @@
 //! One client connection: hyper between the watched socket and the handler.
 //!
 //! RFC 9112 section 9 (connection management), RFC 9110 section 9.3.6 (CONNECT), section 15.2 (1xx).
-//! Messages are parsed and framed by hyper; interim heads are put between them by `wire`.
+//! Messages are parsed and framed by hyper, which is there while it is needed (`rest`); interim heads
+//! are put between them by `wire`.
 //!
 //! # Deviations
 //!
@@ -19,8 +20,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::http1::{self, Parts};
-use hyper::service::service_fn;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,6 +35,7 @@ use crate::upstream::Pins;
 use super::again::{Encore, Repeating};
 use super::handover::{Handover, Place, Released, Socket};
 use super::registry::Open;
+use super::rest;
 use super::socket::Watched;
 use super::watch::{Order, Watch};
 use super::wire::Wire;
@@ -81,6 +83,17 @@ pub(super) trait Host: Repeating + Clone + Unpin + Send + 'static {
     ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<Self>;
 }
 
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// While there was no hyper.
+    #[error(transparent)]
+    Socket(std::io::Error),
+    /// What hyper says.
+    #[error(transparent)]
+    Http(hyper::Error),
+}
+
 /// hyper's settings for client connections, made once.
 #[derive(Clone)]
 pub(super) struct Http(http1::Builder);
@@ -111,55 +124,107 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// What hyper says about a broken connection or an unreadable request.
-    pub(super) async fn serve<S, H>(&self, socket: (S, Open), connection: Connection, host: H) -> hyper::Result<()>
+    /// What socket or hyper say about a broken connection, or hyper about an unreadable request.
+    pub(super) async fn serve<S, H>(&self, socket: (S, Open), connection: Connection, host: H) -> Result<(), Broken>
     where
         S: AsyncRead + AsyncWrite + Unpin + Into<Socket> + 'static,
         H: Host,
     {
         let (stream, open) = socket;
         let watch = Arc::clone(open.watch());
-        let noted = Arc::clone(&watch);
         let interim = connection.interim.clone();
-        let connection = Arc::new(connection);
-        let wire = Wire::new(Watched::new(stream, open), interim.clone());
-        let wire = Encore::new(wire, host.clone(), Arc::clone(&connection), Arc::clone(&watch));
-        let waiting = interim.clone();
-        let left = Arc::clone(&connection);
-        let service = service_fn(move |request: Request<Incoming>| {
-            noted.exchange_begins(!request.body().is_end_stream());
-            interim.turn();
-            let is_connect = *request.method() == Method::CONNECT;
-            let state = Asking::Asked(host.answer(Arc::clone(&connection), request));
-            Asked { state, is_connect, watch: Arc::clone(&noted), interim: interim.clone() }
-        });
-        let mut serving = self.0.serve_connection(TokioIo::new(wire), service);
-        let mut is_known = false;
-        let mut is_finishing = false;
         poll_fn(|cx| {
-            if !is_known {
-                watch.remember(cx.waker());
-                waiting.remember(cx.waker());
-                is_known = true;
-            }
-            match watch.order() {
-                Order::Serve => {}
-                Order::Finish if is_finishing => {}
-                Order::Finish => {
-                    Pin::new(&mut serving).graceful_shutdown();
-                    is_finishing = true;
-                }
-                Order::Cut => return Poll::Ready(Ok(())),
-            }
-            Pin::new(&mut serving).poll(cx)
+            watch.remember(cx.waker());
+            interim.remember(cx.waker());
+            Poll::Ready(())
         })
-        .await?;
-        if let Some(successor) = left.handover.take().filter(|_| watch.is_tunnel()) {
-            let Parts { io, read_buf: early, .. } = serving.into_parts();
-            let (stream, open) = io.into_inner().into_inner().into_inner().into_inner();
-            successor(Released { socket: stream.into(), early, place: Place::new(open) });
+        .await;
+        let connection = Arc::new(connection);
+        let wire = Wire::new(Watched::new(stream, open), interim);
+        let mut wire = Encore::new(wire, host.clone(), Arc::clone(&connection), Arc::clone(&watch));
+        while rest::until_needed(&mut wire, &watch).await.map_err(Broken::Socket)? {
+            let service = service(host.clone(), Arc::clone(&connection), Arc::clone(&watch));
+            // In a box, so that a connection at rest keeps no room for it.
+            let mut serving = Box::new(self.0.serve_connection(TokioIo::new(wire), service));
+            let pause = run(&mut serving, &watch).await.map_err(Broken::Http)?;
+            let parts = serving.into_parts();
+            wire = parts.io.into_inner();
+            if let Pause::Over = pause {
+                release(wire, parts.read_buf, &connection);
+                break;
+            }
         }
         Ok(())
+    }
+}
+
+/// Hands each request to the host, and notes where it is.
+fn service<H: Host>(
+    host: H,
+    connection: Arc<Connection>,
+    watch: Arc<Watch>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Noted>,
+    Error = Infallible,
+    Future = Asked<impl Future<Output = Response<ReplyBody>> + Unpin + Send>,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        watch.exchange_begins(!request.body().is_end_stream());
+        connection.interim.turn();
+        let is_connect = *request.method() == Method::CONNECT;
+        let state = Asking::Asked(host.answer(Arc::clone(&connection), request));
+        Asked { state, is_connect, watch: Arc::clone(&watch), interim: connection.interim.clone() }
+    })
+}
+
+/// Why hyper is not needed any more.
+enum Pause {
+    /// Nothing is under way, and nothing has come for some time.
+    Rest,
+    /// The connection is over, or a tunnel.
+    Over,
+}
+
+/// Lets hyper serve the connection for as long as it is needed.
+async fn run<I, A, R>(serving: &mut http1::Connection<I, A>, watch: &Watch) -> hyper::Result<Pause>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    A: Service<Request<Incoming>, Response = Response<Noted>, Error = Infallible, Future = Asked<R>>,
+    R: Future<Output = Response<ReplyBody>> + Unpin,
+{
+    let mut is_finishing = false;
+    poll_fn(|cx| {
+        loop {
+            if Pin::new(&mut *serving).poll(cx)?.is_ready() {
+                return Poll::Ready(Ok(Pause::Over));
+            }
+            if watch.is_resting() {
+                return Poll::Ready(Ok(Pause::Rest));
+            }
+            // Not before hyper has seen what it is needed for: without that it would end the connection at once.
+            match watch.order() {
+                Order::Serve => return Poll::Pending,
+                Order::Finish if is_finishing => return Poll::Pending,
+                Order::Finish => Pin::new(&mut *serving).graceful_shutdown(),
+                Order::Cut => return Poll::Ready(Ok(Pause::Over)),
+            }
+            is_finishing = true;
+        }
+    })
+    .await
+}
+
+/// Gives the socket to whoever takes the connection over, if it has become a tunnel.
+fn release<S, H>(wire: Encore<Wire<Watched<S>>, H>, early: Bytes, connection: &Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Into<Socket> + 'static,
+{
+    let (wire, unseen) = wire.into_inner();
+    let (stream, open) = wire.into_inner().into_inner();
+    if let Some(successor) = connection.handover.take().filter(|_| open.watch().is_tunnel()) {
+        let early = if unseen.is_empty() { early } else { [early, unseen].concat().into() };
+        successor(Released { socket: stream.into(), early, place: Place::new(open) });
     }
 }
 

@@ -22,7 +22,7 @@ use crate::metrics::{Metrics, RefusedConnection};
 use crate::repeats::{Name, Repeatable, Written};
 
 use super::again::Repeating;
-use super::connection::{Connection, Host, Http};
+use super::connection::{Broken, Connection, Host, Http};
 use super::listen::{Bound, Listening};
 use super::registry::{Open, Registry, Rules};
 use super::watch::Patience;
@@ -336,7 +336,7 @@ impl<H: Handler> Attendant<H> {
         (stream, open): (TcpStream, Open),
         connection: Connection,
         host: Seat<H>,
-    ) -> hyper::Result<()> {
+    ) -> Result<(), Broken> {
         let peer = connection.peer;
         match tokio::time::timeout(self.handshake_time, tls.accept(stream)).await {
             Ok(Ok(stream)) => return self.http.serve((stream, open), connection, host).await,
@@ -352,11 +352,13 @@ impl<H: Handler> Attendant<H> {
     }
 
     /// What hyper answered itself is counted here; everything else was recorded by the handler.
-    fn broken(&self, peer: SocketAddr, error: &hyper::Error) {
-        if error.is_parse_too_large() {
-            self.metrics.unreadable(self.listener, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        } else if error.is_parse() {
-            self.metrics.unreadable(self.listener, StatusCode::BAD_REQUEST);
+    fn broken(&self, peer: SocketAddr, error: &Broken) {
+        match error {
+            Broken::Http(error) if error.is_parse_too_large() => {
+                self.metrics.unreadable(self.listener, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            }
+            Broken::Http(error) if error.is_parse() => self.metrics.unreadable(self.listener, StatusCode::BAD_REQUEST),
+            Broken::Http(_) | Broken::Socket(_) => {}
         }
         tracing::debug!(%peer, %error, "connection broke off");
     }

@@ -3,7 +3,7 @@
 //! RFC 9112 section 9 (connection management). Every bound is finite: time until a request head is
 //! complete, time between requests, time without progress, connections of one address, time to
 //! drain. A hit pays for none of them: a sweep once a second looks at all connections
-//! (`watch`, `registry`).
+//! (`watch`, `registry`). An idle connection keeps no buffer (`rest`).
 //!
 //! # Deviations
 //!
@@ -17,6 +17,7 @@ mod front;
 mod handover;
 mod listen;
 mod registry;
+mod rest;
 #[cfg(test)]
 pub(crate) mod sample;
 mod socket;

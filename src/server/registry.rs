@@ -102,8 +102,9 @@ impl Registry {
         }
     }
 
-    /// Ends connections whose note stands longer than it may, of so many from this place on; gives back where to go on.
-    fn sweep(&self, from: usize, now: Instant) -> Option<usize> {
+    /// Ends connections whose note stands longer than it may, and offers rest to those whose note stands, of so many from this
+    /// place on; gives back where to go on.
+    pub(super) fn sweep(&self, from: usize, now: Instant) -> Option<usize> {
         let patience = self.rules.lock().patience;
         let mut table = self.table.lock();
         let next = from + SLICE;
@@ -193,11 +194,12 @@ impl Table {
 }
 
 impl Entry {
-    /// Compares the note with the one seen before, and gives the order that is due.
+    /// Compares the note with the one seen before, and gives the order or makes the offer that is due.
     fn look(&mut self, now: Instant, patience: &Patience) {
         let note = self.watch.note();
         match self.since {
             Some(since) if self.seen == note => {
+                self.watch.offer_rest(note);
                 if let Some((bound, order)) = Watch::bound(note, patience)
                     && now.saturating_duration_since(since) >= bound
                 {
@@ -267,6 +269,19 @@ mod tests {
         assert_eq!((registry.sweep(0, later), cut(&open)), (Some(SLICE), SLICE));
         assert_eq!((registry.sweep(SLICE, later), cut(&open)), (Some(2 * SLICE), 2 * SLICE));
         assert_eq!((registry.sweep(2 * SLICE, later), cut(&open)), (None, 2 * SLICE + 1));
+    }
+
+    #[test]
+    fn rest_is_offered_on_the_second_look() {
+        let (registry, open) = registry(1);
+        let (begun, watch) = (Clock::instant(), open[0].watch());
+        watch.exchange_begins(false);
+        watch.exchange_ends();
+        for (look, is_offered) in [(1, false), (2, true)] {
+            let _ = registry.sweep(0, begun);
+            watch.accept_rest();
+            assert_eq!(watch.is_resting(), is_offered, "after look {look}");
+        }
     }
 
     #[test]

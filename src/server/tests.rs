@@ -447,15 +447,8 @@ fn certificate(directory: &Path) -> (Tls, rustls_pki_types::CertificateDer<'stat
     (files, made.cert.der().clone())
 }
 
-#[tokio::test]
-async fn a_tls_listener_speaks_http_1_1() {
-    let directory = tempfile::tempdir().unwrap();
-    let (files, root) = certificate(directory.path());
-    let running = Running::start(
-        |settings| settings.listeners[0].tls = Some(files),
-        NEVER,
-        |connection: Arc<Connection>, _, _| std::future::ready(reply(format!("tls {}", connection.tls))),
-    );
+/// A client that trusts this certificate and would speak either HTTP.
+fn trusting(root: rustls_pki_types::CertificateDer<'static>) -> tokio_rustls::TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -465,7 +458,19 @@ async fn a_tls_listener_speaks_http_1_1() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn a_tls_listener_speaks_http_1_1() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, root) = certificate(directory.path());
+    let running = Running::start(
+        |settings| settings.listeners[0].tls = Some(files),
+        NEVER,
+        |connection: Arc<Connection>, _, _| std::future::ready(reply(format!("tls {}", connection.tls))),
+    );
+    let connector = trusting(root);
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = connector.connect(name, running.connect().await).await.unwrap();
     assert_eq!(client.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -553,3 +558,5 @@ async fn the_whole_server_runs_and_stops() {
     running.await.unwrap().unwrap();
     assert!(TcpStream::connect(admin).await.is_err());
 }
+
+mod rest;

@@ -21,12 +21,18 @@ const TUNNEL: u64 = 8;
 const CONTENT: u64 = 16;
 /// Everything above the flags counts changes, so that two equal states at different times differ.
 const CHANGE: u64 = 32;
+/// What a note at rest has none of.
+const FLAGS: u64 = CHANGE - 1;
+/// Beside the note of an offer: hyper holds nothing.
+const ACCEPTED: u64 = 1;
 
 /// One connection's note and orders; written by its task, read by the sweep.
 #[derive(Debug)]
 pub(super) struct Watch {
     state: AtomicU64,
     order: AtomicU8,
+    /// The note at which hyper was last offered to go.
+    offer: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -63,7 +69,8 @@ impl Patience {
 impl Watch {
     /// A new connection, which owes a request head.
     pub(super) fn new() -> Self {
-        Self { state: AtomicU64::new(HEAD), order: AtomicU8::new(Order::Serve as u8), waker: Mutex::new(None) }
+        let (state, order) = (AtomicU64::new(HEAD), AtomicU8::new(Order::Serve as u8));
+        Self { state, order, offer: AtomicU64::new(0), waker: Mutex::new(None) }
     }
 
     /// The note as it stands; two equal notes mean that nothing happened between them.
@@ -148,14 +155,40 @@ impl Watch {
         }
     }
 
+    /// The sweep found this note for the second time: the connection may do without hyper while it stands, if nothing is
+    /// under way.
+    pub(super) fn offer_rest(&self, note: u64) {
+        if note & FLAGS == 0 && self.offer.load(Ordering::Relaxed) | ACCEPTED != note | ACCEPTED {
+            self.offer.store(note, Ordering::Relaxed);
+            self.wake();
+        }
+    }
+
+    /// hyper holds nothing, and nothing has come: an offer that still stands is accepted.
+    pub(super) fn accept_rest(&self) {
+        let note = self.note();
+        if self.offer.load(Ordering::Relaxed) == note {
+            self.offer.store(note | ACCEPTED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether hyper is to go: that was offered and accepted, and nothing has happened since.
+    pub(super) fn is_resting(&self) -> bool {
+        self.offer.load(Ordering::Relaxed) == self.note() | ACCEPTED
+    }
+
     /// Tells the connection what to do; a stricter order stands.
     pub(super) fn tell(&self, order: Order) {
         if self.order.fetch_max(order as u8, Ordering::SeqCst) < order as u8 {
-            // The lock orders this after the connection's last `remember`.
-            let waker = self.waker.lock().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        // The lock orders this after the connection's last `remember`.
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -248,6 +281,37 @@ mod tests {
         watch.waits_to_write();
         assert_eq!(bound(&watch), None);
         assert!(!watch.has_unread_content());
+    }
+
+    #[test]
+    fn an_offer_of_rest_stands_while_nothing_happens() {
+        let watch = Watch::new();
+        let offer = |watch: &Watch| {
+            watch.offer_rest(watch.note());
+            watch.accept_rest();
+            watch.is_resting()
+        };
+        assert!(!offer(&watch), "a new connection owes a head");
+        watch.exchange_begins(false);
+        assert!(!offer(&watch));
+        watch.exchange_ends();
+        watch.accept_rest();
+        assert!(!watch.is_resting(), "nothing was offered since");
+        let note = watch.note();
+        watch.offer_rest(note);
+        assert!(!watch.is_resting(), "nobody has accepted");
+        watch.accept_rest();
+        assert!(watch.is_resting());
+        watch.was_read();
+        assert!(!watch.is_resting(), "something has come since");
+        watch.exchange_begins(false);
+        watch.exchange_ends();
+        watch.offer_rest(note);
+        watch.accept_rest();
+        assert!(!watch.is_resting(), "the offer came too late");
+        watch.exchange_begins(true);
+        watch.exchange_ends();
+        assert!(!offer(&watch), "content may be on its way");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::repeats::first_slices;
+use crate::server::rest::until_needed;
 use crate::server::sample::settings;
 
 #[test]
@@ -124,4 +125,31 @@ async fn a_connection_that_is_to_end_is_left_to_hyper() {
     let mut seen = vec![0; HEAD.len()];
     encore.read_exact(&mut seen).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// The same where there is no hyper and the server is to end.
+#[tokio::test]
+async fn an_order_to_finish_waits_for_an_answer_that_has_begun() {
+    let content: Vec<u8> = (0..=255).cycle().take(3000).collect();
+    let ((mut encore, mut client), _) = encore(b"", vec![Bytes::from(content.clone())], 64);
+    let watch = Arc::clone(&encore.watch);
+    let theirs = Arc::clone(&watch);
+    let resting = tokio::spawn(async move { until_needed(&mut encore, &theirs).await.unwrap() });
+    client.write_all(HEAD).await.unwrap();
+    let mut seen = vec![0];
+    client.read_exact(&mut seen).await.unwrap();
+    watch.tell(Order::Finish);
+    client.read_to_end(&mut seen).await.unwrap();
+    assert_eq!((seen == content, resting.await.unwrap()), (true, false));
+}
+
+/// What was read without hyper is read by it, however little it takes at a time; nothing of it is lost if it goes before.
+#[tokio::test]
+async fn what_was_read_without_hyper_is_there_for_it() {
+    let ((mut encore, mut client), _) = encore(b"again", Vec::new(), 1024);
+    client.write_all(b"CONNECT a:1 HTTP/1.1\n").await.unwrap();
+    assert!(std::future::poll_fn(|cx| encore.poll_needed(cx)).await.unwrap());
+    let mut seen = [0; 7];
+    encore.read_exact(&mut seen).await.unwrap();
+    assert_eq!((&seen, &*encore.into_inner().1), (b"CONNECT", &b" a:1 HTTP/1.1\n"[..]));
 }

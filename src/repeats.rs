@@ -9,7 +9,8 @@
 //! is.
 //!
 //! A head is known by a keyed hash of all its bytes, credentials included, and is not kept itself; a lighter hash tells where
-//! to look, so that what does not come again pays little. The tables belong to threads: no thread waits for another, and none
+//! to look, so that what does not come again pays little. Of Digest credentials, which are others each time, the user is hashed,
+//! and they are judged anew. The tables belong to threads: no thread waits for another, and none
 //! writes what another reads.
 //!
 //! # Deviations
@@ -18,7 +19,7 @@
 //!   head takes again after some seconds, counts.
 
 use std::cell::{RefCell, RefMut};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -205,9 +206,9 @@ impl Repeats {
         self.tables.get_or_default().try_borrow_mut().ok()
     }
 
-    /// The light hash of a head.
-    pub fn light(&self, head: &[u8]) -> u64 {
-        self.light.hash_one(head)
+    /// The light hash of what a head asks.
+    pub fn light(&self, question: &impl Hash) -> u64 {
+        self.light.hash_one(question)
     }
 }
 

@@ -171,6 +171,88 @@ async fn x029_credentials_that_come_again_are_judged_again() {
     assert_eq!((statuses, repeated(&gateway).await), (vec![200, 407, 407, 407, 407], 0.0));
 }
 
+/// Digest credentials are others each time, and judged each time: an answer is given again to a proof that was not used yet, of
+/// the user whom it was given to.
+#[tokio::test]
+async fn x029_who_proves_it_anew_is_given_the_same_answer() {
+    let clock = test_clock();
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let origin = Origin::serving(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        reply(200).field("cache-control", "public, max-age=60").body(format!("answer {number}"))
+    })
+    .await;
+    let gateway = Gateway::forward(&clock).origin(&origin).policy("partition = \"principal\"").start().await;
+    let uri = format!("http://{}/x", origin.address());
+    let head = |credentials: &str| {
+        format!("GET {uri} HTTP/1.1\r\nhost: {}\r\nproxy-authorization: {credentials}\r\n\r\n", origin.address())
+    };
+    let challenge = gateway.digest_challenge().await;
+    let by = |user: &str, nc: u32| head(&challenge.credentials(user, "GET", &uri).nc(nc).value());
+    let bobs = gateway.digest_challenge().await;
+    let by_bob = |nc: u32| head(&bobs.credentials("bob", "GET", &uri).nc(nc).value());
+    let mut wire = gateway.anonymous().open().await;
+    for nc in 1..=6 {
+        assert_eq!(ask(&mut wire, &by("alice", nc)).await.text(), "answer 0");
+        assert_eq!(ask(&mut wire, &by_bob(nc)).await.text(), "answer 1", "bob's own, though he asks for the same");
+    }
+    let before = repeated(&gateway).await;
+    assert!(before >= 6.0, "{before}");
+    gateway.metric_is("vouchsafe_auth_total", &[("scheme", "digest"), ("outcome", "ok")], 12.0).await;
+
+    let refused = |text: String| text.replace("response=\"", "response=\"0");
+    let wrong = challenge.credentials("alice", "GET", &uri).nc(7).password("hush").value();
+    let elsewhere = challenge.credentials("alice", "GET", &format!("{uri}/y")).nc(7).value();
+    let twice = by("alice", 7).replace("\r\n\r\n", &format!("\r\nproxy-authorization: {wrong}\r\n\r\n"));
+    for (what, head, status) in [
+        ("a proof that was used", by("alice", 6), 407),
+        ("a wrong password", head(&wrong), 407),
+        ("another target", head(&elsewhere), 400),
+        ("a response of another length", refused(by("alice", 7)), 407),
+        ("two proofs", twice, 400),
+    ] {
+        assert_eq!(ask(&mut wire, &head).await.status, status, "{what}");
+        assert_eq!(repeated(&gateway).await, before, "{what}");
+    }
+    assert_eq!(ask(&mut wire, &by("alice", 7)).await.text(), "answer 0", "none of these used it");
+    assert_eq!(repeated(&gateway).await, before + 1.0);
+    assert_eq!(ask(&mut wire, &by("alice", 7)).await.status, 407, "and this did");
+
+    let order = json!({"principal": "alice"}).to_string();
+    let revoked = gateway.admin().request("POST", "/revoke").field("content-type", "application/json").body(order).send().await;
+    assert_eq!((revoked.status, ask(&mut wire, &by("alice", 8)).await.status), (200, 407));
+    assert_eq!(ask(&mut wire, &by_bob(7)).await.text(), "answer 1");
+    clock.advance(secs(301));
+    assert_eq!(ask(&mut wire, &by_bob(8)).await.status, 407, "the nonce is too old");
+}
+
+/// Where Digest is for `Authorization`, or a policy takes the value for a credential of the origin's, each goes its own way.
+#[tokio::test]
+async fn x029_a_proof_that_the_cache_looks_at_is_not_given_an_answer_again() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    let listed = Gateway::forward(&clock).origin(&origin).policy("credentials = { headers = [\"Proxy-Authorization\"] }");
+    let gateway = listed.start().await;
+    let uri = format!("http://{}/x", origin.address());
+    let challenge = gateway.digest_challenge().await;
+    let mut wire = gateway.anonymous().open().await;
+    for nc in 1..=6 {
+        let credentials = challenge.credentials("alice", "GET", &uri).nc(nc).value();
+        let head = format!("GET {uri} HTTP/1.1\r\nhost: {}\r\nproxy-authorization: {credentials}\r\n\r\n", origin.address());
+        assert_eq!(ask(&mut wire, &head).await.status, 200);
+    }
+    assert_eq!(repeated(&gateway).await, 0.0);
+    let gateway = Gateway::reverse(&origin, &clock).auth("origin").start().await;
+    let challenge = gateway.digest_challenge().await;
+    let mut wire = gateway.anonymous().open().await;
+    for nc in 1..=6 {
+        let credentials = challenge.credentials("alice", "GET", "/x").nc(nc).value();
+        let head = format!("GET /x HTTP/1.1\r\nhost: app.test\r\nauthorization: {credentials}\r\n\r\n");
+        assert_eq!(ask(&mut wire, &head).await.status, 200);
+    }
+    assert_eq!(repeated(&gateway).await, 0.0);
+}
+
 /// What a response's own rules keep for one is for one, however often the same bytes ask.
 #[tokio::test]
 async fn n016_what_has_no_permission_reaches_the_origin_each_time() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
 
 use super::digest::{self, HexHash};
 use super::grammar::{self, Parameters, Payload};
@@ -28,6 +28,7 @@ use crate::config::settings::{Auth, AuthScheme, Listener, ListenerAuth, Settings
 use crate::error::ClientError;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
+use crate::target::Target;
 
 /// Authenticates the requests of one listener.
 pub struct Authenticator {
@@ -293,6 +294,31 @@ impl Authenticator {
             None => Outcome::UnknownUser,
         };
         Err(self.challenge(Scheme::Digest, outcome, request.now))
+    }
+
+    /// May Digest credentials in `Proxy-Authorization` prove who asks?
+    #[must_use]
+    pub fn reads_proxy_digest(&self) -> bool {
+        self.role == ListenerAuth::Proxy && self.offers.has(AuthScheme::Digest)
+    }
+
+    /// Do these Digest credentials prove that this user asks for this? If so their nonce count is used, if not nothing is.
+    ///
+    /// Source: RFC 7616 sections 3.4 and 3.4.6.
+    #[must_use]
+    pub fn is_proven_again(&self, line: &[u8], name: &str, (method, target): (&Method, &Target), now: SystemTime) -> bool {
+        let Ok(grammar::Credentials { payload: Payload::Parameters(parameters), .. }) = grammar::parse(line) else {
+            return false;
+        };
+        let Some(credentials) = digest::parse(&parameters).ok().filter(|credentials| self.is_ours(credentials)) else {
+            return false;
+        };
+        let user = self.shared.digest.find(&credentials.user, credentials.algorithm).filter(|(found, _)| &***found == name);
+        user.is_some_and(|(_, a1)| {
+            digest::names_target(credentials.uri, method, target)
+                && digest::compute_response(&credentials, a1, method).equals(&credentials.response)
+                && self.nonces.admit(credentials.nonce, credentials.nc, now) == Standing::Fresh
+        })
     }
 
     /// Made for a challenge of ours: realm, opaque and an algorithm that is offered.

@@ -3,7 +3,9 @@
 //! RFC 9111 section 4 (when a stored response answers), RFC 9110 section 11.4 (credentials are judged on each request). All
 //! that was decided on the ordinary way is decided again by comparison: the head is the same, credentials included, and so
 //! are the configuration, the client's address where an access rule looks at it, what is stored, and the second. What is
-//! asked each time anew is whether the user was revoked since.
+//! asked each time anew is whether the user was revoked since, and of Digest credentials whether they prove who asks.
+
+mod question;
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -18,16 +20,18 @@ use http::header::{self, HeaderValue};
 use super::Gateway;
 use super::exchange::Exchange;
 use crate::access::Permit;
-use crate::auth::Scheme;
+use crate::auth::{Authenticator, Scheme};
 use crate::cache::entry::Head;
 use crate::cache::lookup::Chosen;
 use crate::cache::rules::canary::Share;
 use crate::cache::store::StoredResponse;
 use crate::clock::Clock;
+use crate::config::settings::{Credentials, ListenerAuth};
 use crate::policy::CompiledPolicy;
 use crate::repeats::{Basis, Kept, Known, LONGEST_CONTENT, Name, Repeatable, Rest, Seconds, Written, first_slices};
 use crate::reply;
 use crate::server::Connection;
+use question::Question;
 
 /// What became of a head that may have come before.
 pub enum Again {
@@ -51,13 +55,16 @@ impl Gateway {
         head: &[u8],
         send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> Again {
-        let (connection, _) = place;
+        let (connection, listener) = place;
         // An origin may know who asks from the connection alone (RFC 4559 section 6), and a shadow looks at every request.
         if connection.pins.is_used() || self.shadow.is_some() || self.observer.records_traces() {
             return Again::Unknown;
         }
-        let (now, light) = (self.clock.now(), self.repeats.light(head));
-        let hash = || self.head_hash(place, head);
+        let reader = self.authenticators.get(listener).filter(|one| one.reads_proxy_digest());
+        let (question, value) = reader.map_or((Question::Whole(head), None), |_| Question::of(head));
+        let now = self.clock.now();
+        let light = self.repeats.light(&question);
+        let hash = || self.question_hash(place, &question);
         let Some(mut table) = self.repeats.table() else { return Again::Unknown };
         match table.look(light, hash, now) {
             Known::Answer(kept) => {
@@ -66,6 +73,10 @@ impl Gateway {
                     && brought_up(kept, now)
                     && let Some(content) = kept.content()
                 {
+                    // Last of all: a right proof is used by this.
+                    if !is_proven(kept, reader.zip(value), now) {
+                        return Again::Unknown;
+                    }
                     return Again::Sent(self.give(kept, content, (connection.peer.ip(), now, started), send));
                 }
             }
@@ -84,8 +95,13 @@ impl Gateway {
         (client, now, started): (IpAddr, SystemTime, Instant),
         send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<Option<Box<Rest>>> {
-        let (slices, count) = first_slices(&kept.bytes, content.as_deref());
-        let sent = send(slices.get(..count).unwrap_or_default());
+        let sent = match &content {
+            None => send(&[IoSlice::new(&kept.bytes)]),
+            Some(stored) => {
+                let (slices, count) = first_slices(&kept.bytes, stored);
+                send(slices.get(..count).unwrap_or_default())
+            }
+        };
         let (record, content_bytes) = (&kept.repeatable.record, content.as_deref().map_or(0, |stored| stored.content().length()));
         if sent.as_ref().is_ok_and(|sent| *sent as u64 == kept.bytes.len() as u64 + content_bytes) {
             self.observer.repeated(record, client, now, started);
@@ -116,9 +132,9 @@ impl Gateway {
         }
     }
 
-    fn head_hash(&self, (connection, listener): (&Connection, usize), head: &[u8]) -> u128 {
+    fn question_hash(&self, (connection, listener): (&Connection, usize), question: &Question<'_>) -> u128 {
         let mut hash = self.keyed.start("head");
-        hash.number(listener as u64).part(head);
+        question.add_to(hash.number(listener as u64));
         if self.access.names_networks() {
             hash.part(connection.address.as_bytes());
         }
@@ -154,7 +170,10 @@ impl Exchange {
         if !is_plain || !is_kept_open || is_long || is_drawn || self.connection.pins.is_used() {
             return;
         }
-        let (Some(until), Some(end)) = (fresh_second(&chosen.head, self.now), self.end_of_repeats()) else { return };
+        let (Some(until), Some(end)) = (fresh_second(&chosen.head, self.now), self.end_of_repeats(&policy.settings.credentials))
+        else {
+            return;
+        };
         // A request with bounds of its own on age and freshness is held against them each second.
         let is_bounded = self.fields.contains_key(header::CACHE_CONTROL) || self.fields.contains_key(header::PRAGMA);
         let end = if is_bounded { end.min(until) } else { end };
@@ -164,16 +183,21 @@ impl Exchange {
 
     /// When the ordinary way has to be taken again at the latest: credentials are looked at, and the store sees a use.
     ///
-    /// None where each use of the credentials counts.
+    /// None where each use of the credentials counts and nobody looks at it before an answer is given again.
     ///
     /// Source: RFC 7616 section 3.4: a nonce count is used once.
-    fn end_of_repeats(&self) -> Option<SystemTime> {
+    fn end_of_repeats(&self, listed: &Credentials) -> Option<SystemTime> {
         let end = self.now.checked_add(REPEAT_TIME)?;
         match (self.record.judged, self.record.auth.0) {
             (false, _) => Some(end),
             (true, Scheme::Basic) => {
                 let authenticator = self.gateway.authenticators.get(self.record.listener)?;
                 Some(end.min(authenticator.remembers_until(&self.fields)?))
+            }
+            // Unless the policy takes the value itself for somebody's.
+            (true, Scheme::Digest) => {
+                let is_proxy = self.listener().auth == ListenerAuth::Proxy;
+                (is_proxy && !listed.headers.contains(&header::PROXY_AUTHORIZATION)).then_some(end)
             }
             (true, _) => None,
         }
@@ -184,6 +208,21 @@ impl Exchange {
 const REPEAT_TIME: Duration = Duration::from_secs(8);
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Is who asks the one who was answered? What was answered to Digest credentials is given to a proof by the same user alone.
+///
+/// Source: RFC 7616 section 3.4.
+fn is_proven(kept: &Kept, proof: Option<(&Authenticator, &[u8])>, now: SystemTime) -> bool {
+    let Repeatable { basis, record } = &*kept.repeatable;
+    match (record.auth.0, proof) {
+        (Scheme::Digest, Some((reader, value))) => {
+            let name = basis.permit.principal().name.as_deref();
+            name.is_some_and(|name| reader.is_proven_again(value, name, (&record.method, basis.permit.target()), now))
+        }
+        (Scheme::Digest, None) | (_, Some(_)) => false,
+        (_, None) => true,
+    }
+}
 
 /// Does the answer say what it would say now? Where only the second is another one, it counts on.
 ///

@@ -27,10 +27,9 @@ pub struct Rest {
 }
 
 /// The first slices of an answer: these bytes, and the content that follows.
-pub fn first_slices<'a>(bytes: &'a [u8], content: Option<&'a StoredResponse>) -> ([IoSlice<'a>; MOST_SLICES], usize) {
+pub fn first_slices<'a>(bytes: &'a [u8], content: &'a StoredResponse) -> ([IoSlice<'a>; MOST_SLICES], usize) {
     let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-    let chunks = content.map(|content| content.content().chunks()).unwrap_or_default();
-    let all = std::iter::once(bytes).chain(chunks.iter().map(|chunk| &**chunk));
+    let all = std::iter::once(bytes).chain(content.content().chunks().iter().map(|chunk| &**chunk));
     let mut count = 0;
     for (place, slice) in slices.iter_mut().zip(all) {
         *place = IoSlice::new(slice);

@@ -100,7 +100,12 @@ impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
         let (socket, watch) = (&mut self.socket, &*self.watch);
         let again = self.host.again(&self.connection, read, |answer| {
             watch.exchange_begins(false);
-            match Pin::new(socket).poll_write_vectored(cx, answer) {
+            let socket = Pin::new(socket);
+            let sent = match answer {
+                [all] => socket.poll_write(cx, all),
+                slices => socket.poll_write_vectored(cx, slices),
+            };
+            match sent {
                 Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(sent) => sent,
                 Poll::Pending => Ok(0),

@@ -47,7 +47,7 @@ struct Parrot {
 impl Repeating for Parrot {
     fn again(&self, _: &Connection, _: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> Again {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let (slices, count) = first_slices(&self.bytes, Some(&self.stored));
+        let (slices, count) = first_slices(&self.bytes, &self.stored);
         let sent = send(&slices[..count]).unwrap();
         let record = Box::new(Record::new(0, std::net::Ipv4Addr::LOCALHOST.into(), Clock::system().now(), Clock::instant()));
         let finish = Finish::new(Arc::clone(&self.observer), record);

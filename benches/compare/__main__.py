@@ -104,6 +104,8 @@ def measure(bench, scenario, servers):
                 rounds[server.name].append(scenario.measure(bench, server))
             except Wrong as wrong:
                 errors[server.name] = str(wrong)
+                # What it still asks of the origin would be taken for another one's requests.
+                server.stop()
     return rounds, errors
 
 

@@ -1,6 +1,7 @@
 //! The whole front desk: fields in, principal or rejection out.
 
 mod client;
+mod proofs;
 
 use std::time::Duration;
 

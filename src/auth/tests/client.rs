@@ -18,7 +18,7 @@ use crate::config::settings::{
     Settings,
 };
 use crate::keyed::Keyed;
-use crate::target::{self, Arrival};
+use crate::target::{self, Arrival, Target};
 
 /// A realm that needs escapes.
 const REALM: &str = "r \"q\"";
@@ -130,11 +130,15 @@ impl Room {
     }
 
     pub(super) async fn ask_at(&self, listener: usize, ask: &Ask) -> Result<Principal, Rejection> {
-        let uri: Uri = ask.uri.parse().unwrap();
-        let arrival = Arrival { forward: true, tls: false, http10: true };
-        let target = target::parse(arrival, &ask.method, &uri, &HeaderMap::new()).unwrap();
+        let (uri, target): (Uri, _) = (ask.uri.parse().unwrap(), ask.target());
         let request = Presented { method: &ask.method, uri: &uri, target: &target, fields: &ask.fields, now: self.clock.now() };
         self.authenticators[listener].authenticate(request).await
+    }
+
+    /// Whether the first listener takes it for a new proof of this user's.
+    pub(super) fn is_proven_again(&self, ask: &Ask, name: &str) -> bool {
+        let line = ask.fields[PROXY_AUTHORIZATION].as_bytes();
+        self.authenticators[0].is_proven_again(line, name, (&ask.method, &ask.target()), self.clock.now())
     }
 
     pub(super) fn hashed(&self) -> u64 {
@@ -184,6 +188,16 @@ impl Ask {
 
     pub(super) fn credentials(self, value: &str) -> Self {
         self.field(PROXY_AUTHORIZATION, value)
+    }
+
+    fn target(&self) -> Target {
+        let arrival = Arrival { forward: true, tls: false, http10: true };
+        target::parse(arrival, &self.method, &self.uri.parse().unwrap(), &HeaderMap::new()).unwrap()
+    }
+
+    /// The same credentials for another method.
+    pub(super) fn method(self, method: Method) -> Self {
+        Self { method, ..self }
     }
 
     /// The same credentials for another target.

@@ -73,6 +73,17 @@ pub struct Basis {
     pub until: SystemTime,
     /// When it has to be made anew.
     pub end: SystemTime,
+    /// What the request wants to become of the connection.
+    pub after: After,
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Other requests may follow.
+    Stay,
+    /// This was the last one (RFC 9112 section 9.6).
+    Close,
 }
 
 impl Basis {

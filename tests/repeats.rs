@@ -286,14 +286,16 @@ async fn what_is_one_requests_own_is_not_given_again() {
     assert_eq!((count >= 2.0, head.status, head.field("content-length")), (true, 200, Some("3")));
     let (count, _) = warm(&gateway, &mut wire, &with("connection: Keep-Alive")).await;
     assert!(count >= 2.0, "what is so without being said");
-    for line in ["connection: close", "connection: x", "connection: keep-alive, x"] {
+    let before = repeated(&gateway).await;
+    for line in ["connection: close, x", "connection: x", "connection: keep-alive, x"] {
         for _ in 0..4 {
             let mut wire = gateway.anonymous().open().await;
             let answer = ask(&mut wire, &with(line)).await;
-            assert_eq!((answer.status, answer.field("connection").is_some()), (200, line.ends_with("close")));
-            assert!(line.ends_with('x') || wire.rest().await.is_empty());
+            assert_eq!((answer.status, answer.field("connection").is_some()), (200, line.contains("close")));
+            assert!(!line.contains("close") || wire.rest().await.is_empty());
         }
     }
+    assert_eq!(repeated(&gateway).await, before);
     for _ in 0..2 {
         assert!(warm(&gateway, &mut wire, &with("connection: x")).await.0 < 1.0);
     }
@@ -423,6 +425,32 @@ async fn n066_a_long_answer_is_given_again_from_what_is_stored() {
     }
     let (count, longer) = warm(&gateway, &mut wire, HEAD).await;
     assert_eq!((count, longer.body.len(), longer.hit()), (0.0, (400 << 10) + 1, true));
+}
+
+/// Who wants a last answer is given it again, over whatever connection, and the connection ends with it.
+#[tokio::test]
+async fn a_last_answer_that_comes_again_ends_the_connection() {
+    let clock = test_clock();
+    let origin = Origin::serving(shareable).await;
+    for secured in [false, true] {
+        let gateway = Gateway::reverse(&origin, &clock);
+        let gateway = if secured { gateway.tls() } else { gateway }.start().await;
+        let last = "GET /x HTTP/1.1\r\nhost: app.test\r\nConnection: close\r\n\r\n";
+        for _ in 0..6 {
+            let mut wire = gateway.anonymous().open().await;
+            let answer = ask(&mut wire, last).await;
+            assert_eq!((answer.status, answer.field("connection"), answer.text().as_str()), (200, Some("close"), "abc"));
+            assert!(wire.rest().await.is_empty());
+        }
+        let count = repeated(&gateway).await;
+        assert!(count >= 2.0, "{count}");
+        let mut wire = gateway.anonymous().open().await;
+        assert_eq!(ask(&mut wire, "GET /y HTTP/1.1\r\nhost: app.test\r\n\r\n").await.field("connection"), None);
+        assert_eq!(ask(&mut wire, last).await.text(), "abc", "after another one");
+        assert!(wire.rest().await.is_empty());
+        assert_eq!(repeated(&gateway).await, count + 1.0);
+        assert!(warm(&gateway, &mut gateway.anonymous().open().await, HEAD).await.0 >= 2.0, "what stays is another question");
+    }
 }
 
 /// What is not stored any more is not given again, though its key stands as it stood: it was evicted.

@@ -307,8 +307,9 @@ impl Authenticator {
     /// Source: RFC 7616 sections 3.4 and 3.4.6.
     #[must_use]
     pub fn is_proven_again(&self, line: &[u8], name: &str, (method, target): (&Method, &Target), now: SystemTime) -> bool {
-        let Ok(grammar::Credentials { payload: Payload::Parameters(parameters), .. }) = grammar::parse(line) else {
-            return false;
+        let parameters = match grammar::parse(line) {
+            Ok(grammar::Credentials { payload: Payload::Parameters(it), .. }) if scheme_of(line) == Scheme::Digest => it,
+            _ => return false,
         };
         let Some(credentials) = digest::parse(&parameters).ok().filter(|credentials| self.is_ours(credentials)) else {
             return false;

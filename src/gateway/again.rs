@@ -28,15 +28,15 @@ use crate::cache::store::StoredResponse;
 use crate::clock::Clock;
 use crate::config::settings::{Credentials, ListenerAuth};
 use crate::policy::CompiledPolicy;
-use crate::repeats::{Basis, Kept, Known, LONGEST_CONTENT, Name, Repeatable, Rest, Seconds, Written, first_slices};
+use crate::repeats::{After, Basis, Kept, Known, LONGEST_CONTENT, Name, Repeatable, Rest, Seconds, Written, first_slices};
 use crate::reply;
 use crate::server::Connection;
 use question::Question;
 
 /// What became of a head that may have come before.
 pub enum Again {
-    /// It was answered as before; what sending said, with what is still to be sent.
-    Sent(io::Result<Option<Box<Rest>>>),
+    /// It was answered as before; what sending said, with what is still to be sent, and what becomes of the connection.
+    Sent(io::Result<Option<Box<Rest>>>, After),
     /// It has to go the ordinary way, and its answer is worth keeping under this name.
     Wanted(Name),
     /// It has to go the ordinary way.
@@ -77,7 +77,8 @@ impl Gateway {
                     if !is_proven(kept, reader.zip(value), now) {
                         return Again::Unknown;
                     }
-                    return Again::Sent(self.give(kept, content, (connection.peer.ip(), now, started), send));
+                    let sent = self.give(kept, content, (connection.peer.ip(), now, started), send);
+                    return Again::Sent(sent, kept.repeatable.basis.after);
                 }
             }
             Known::Asked => return Again::Wanted(Name { light, hash: hash() }),
@@ -124,7 +125,8 @@ impl Gateway {
         }
         let copied_bytes = repeatable.record.bytes - beyond;
         if let Some(mut table) = self.repeats.table()
-            && let Some(head) = head_of(&bytes, copied_bytes)
+            && let Some((head, after)) = head_of(&bytes, copied_bytes)
+            && after == repeatable.basis.after
         {
             let seconds = places_of_seconds(head);
             let Name { light, hash } = name;
@@ -162,12 +164,10 @@ impl Exchange {
         let (Some(standing), Some(key)) = (self.standing, self.record.url_hash) else { return };
         // Parts of an answer to a range are told apart by a boundary that is never the same twice.
         let is_plain = chosen.stale.is_none() && !self.has_content && !self.fields.contains_key(header::RANGE);
-        // Whoever says something about the connection is heard, but for what is so without saying.
-        let is_usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
-        let is_kept_open = self.version == Version::HTTP_11 && self.fields.get_all(header::CONNECTION).iter().all(is_usual);
+        let Some(after) = self.wanted_after().filter(|_| self.version == Version::HTTP_11) else { return };
         let is_drawn = policy.settings.canary > Share::NONE;
         let is_long = chosen.stored.content().length() > LONGEST_CONTENT;
-        if !is_plain || !is_kept_open || is_long || is_drawn || self.connection.pins.is_used() {
+        if !is_plain || is_long || is_drawn || self.connection.pins.is_used() {
             return;
         }
         let (Some(until), Some(end)) = (fresh_second(&chosen.head, self.now), self.end_of_repeats(&policy.settings.credentials))
@@ -178,7 +178,21 @@ impl Exchange {
         let is_bounded = self.fields.contains_key(header::CACHE_CONTROL) || self.fields.contains_key(header::PRAGMA);
         let end = if is_bounded { end.min(until) } else { end };
         let (permit, head, stored) = (permit.clone(), Arc::clone(&chosen.head), Arc::downgrade(&chosen.stored));
-        self.basis = Some(Basis { permit, key, standing, head, stored, from: self.now, until, end });
+        self.basis = Some(Basis { permit, key, standing, head, stored, from: self.now, until, end, after });
+    }
+
+    /// What the request wants to become of the connection; none where it says anything else about it.
+    ///
+    /// Source: RFC 9112 section 9.3.
+    fn wanted_after(&self) -> Option<After> {
+        let is = |value: &HeaderValue, word: &[u8]| value.as_bytes().eq_ignore_ascii_case(word);
+        let mut values = self.fields.get_all(header::CONNECTION).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Some(After::Stay),
+            (Some(value), None) if is(value, b"keep-alive") => Some(After::Stay),
+            (Some(value), None) if is(value, b"close") => Some(After::Close),
+            _ => None,
+        }
     }
 
     /// When the ordinary way has to be taken again at the latest: credentials are looked at, and the store sees a use.
@@ -272,15 +286,22 @@ fn fresh_second(head: &Head, now: SystemTime) -> Option<SystemTime> {
     now.checked_add(to_next_age.min(left(head.fresh_for(now))))
 }
 
-/// The head, without the empty line, of one response with content of that length after which the connection stays open.
+/// The head, without the empty line, of one response with content of that length, and what it says of the connection.
 ///
 /// Source: RFC 9112 sections 2.1 and 9.6.
-fn head_of(bytes: &[u8], content_bytes: u64) -> Option<&[u8]> {
+fn head_of(bytes: &[u8], content_bytes: u64) -> Option<(&[u8], After)> {
     let length = bytes.len().checked_sub(usize::try_from(content_bytes).ok()?)?;
     let head = bytes.get(..length)?.strip_suffix(b"\r\n\r\n")?;
-    let closes = |line: &[u8]| line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case(b"connection:"));
-    let is_one = head.starts_with(b"HTTP/1.1 ") && memchr::memmem::find(head, b"\r\n\r\n").is_none();
-    (is_one && !head.split(|byte| *byte == b'\n').any(closes)).then_some(head)
+    if !head.starts_with(b"HTTP/1.1 ") || memchr::memmem::find(head, b"\r\n\r\n").is_some() {
+        return None;
+    }
+    let name = |line: &[u8]| line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case(b"connection:"));
+    let mut said = head.split(|byte| *byte == b'\n').filter(|line| name(line)).map(<[u8]>::trim_ascii);
+    match (said.next(), said.next()) {
+        (None, _) => Some((head, After::Stay)),
+        (Some(b"connection: close"), None) => Some((head, After::Close)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

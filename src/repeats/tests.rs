@@ -24,6 +24,7 @@ fn kept(bytes: Vec<u8>, from: f64, end: f64) -> Kept {
         from: at(from),
         until: at(from + 1.0),
         end: at(end),
+        after: After::Stay,
     };
     let record = Record::new(0, std::net::Ipv4Addr::LOCALHOST.into(), at(from), Clock::instant());
     Kept { repeatable: Box::new(Repeatable { basis, record: Box::new(record) }), hash: 1, bytes, is_long: false, seconds: None }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::Again;
-use crate::repeats::{Name, Repeatable, Rest, Written};
+use crate::repeats::{After, Name, Repeatable, Rest, Written};
 
 use super::connection::Connection;
 use super::watch::{Order, Watch};
@@ -59,6 +59,8 @@ enum State {
     Within(Option<Wanted>),
     /// What hyper holds is not known any more.
     Unknown,
+    /// The last answer said that no other one follows.
+    Ended,
 }
 
 /// A response that is noted while it is written.
@@ -112,14 +114,17 @@ impl<S: AsyncWrite + Unpin, H: Repeating> Encore<S, H> {
             }
         });
         match again {
-            Again::Sent(Ok(rest)) => {
+            Again::Sent(Ok(rest), after) => {
                 if rest.is_none() {
                     watch.exchange_ends();
                 }
                 self.unsent = rest;
+                if after == After::Close {
+                    self.state = State::Ended;
+                }
                 return Some(Ok(()));
             }
-            Again::Sent(Err(error)) => return Some(Err(error)),
+            Again::Sent(Err(error), _) => return Some(Err(error)),
             Again::Wanted(name) => {
                 self.connection.repetition.begin(true);
                 self.state = State::Within(Some(Wanted { name, written: Written::default() }));
@@ -179,6 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> AsyncRead for Enco
         loop {
             // The next request is not looked at before the last one is answered.
             ready!(this.poll_unsent(cx))?;
+            // Whatever comes after the last answer is not read, as if the client had ended.
+            if matches!(this.state, State::Ended) {
+                return Poll::Ready(Ok(()));
+            }
             let polled = Pin::new(&mut this.socket).poll_read(cx, buffer);
             if polled.is_pending() && matches!(this.state, State::Between) {
                 this.watch.accept_rest();

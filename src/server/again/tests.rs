@@ -42,6 +42,7 @@ struct Parrot {
     stored: Arc<StoredResponse>,
     observer: Arc<Observer>,
     asked: Arc<AtomicUsize>,
+    after: After,
 }
 
 impl Repeating for Parrot {
@@ -53,7 +54,7 @@ impl Repeating for Parrot {
         let finish = Finish::new(Arc::clone(&self.observer), record);
         let mut rest = Rest::new(Bytes::copy_from_slice(&self.bytes), Some(Arc::clone(&self.stored)), 0, finish);
         rest.advance(sent);
-        Again::Sent(Ok(Some(Box::new(rest))))
+        Again::Sent(Ok(Some(Box::new(rest))), self.after)
     }
 
     fn keep(&self, _: Name, _: Box<Repeatable>, _: Written) {}
@@ -69,7 +70,7 @@ fn encore(bytes: &[u8], chunks: Vec<Bytes>, room: usize) -> (Sockets, Arc<Atomic
     let metrics = Arc::new(Metrics::new(&settings));
     let observer = Arc::new(Observer::new(&settings, metrics, Clock::system(), Keyed::random().unwrap()).unwrap());
     let stored = Arc::new(StoredResponse::new(anonymous("max-age=60"), Vec::new(), 0, Content::new(chunks)));
-    let parrot = Parrot { bytes: bytes.to_vec(), stored, observer, asked: Arc::clone(&asked) };
+    let parrot = Parrot { bytes: bytes.to_vec(), stored, observer, asked: Arc::clone(&asked), after: After::Stay };
     ((Encore::new(socket, parrot, connection, Arc::new(Watch::new())), client), asked)
 }
 
@@ -114,6 +115,25 @@ async fn after_a_doubt_everything_is_passed_on() {
     let mut seen = vec![0; HEAD.len()];
     encore.read_exact(&mut seen).await.unwrap();
     assert_eq!((&*seen, asked.load(Ordering::SeqCst)), (HEAD, 0));
+}
+
+/// After an answer that says so nothing is read, and whoever reads here sees the end when the answer is sent.
+#[tokio::test]
+async fn the_last_answer_is_the_last() {
+    let ((mut encore, mut client), asked) = encore(&[b'a'; 1000], Vec::new(), 64);
+    encore.host.after = After::Close;
+    let reading = tokio::spawn(async move {
+        let mut rest = Vec::new();
+        encore.read_to_end(&mut rest).await.unwrap();
+        (rest, encore)
+    });
+    client.write_all(HEAD).await.unwrap();
+    let mut seen = vec![0; 1000];
+    client.read_exact(&mut seen[..500]).await.unwrap();
+    client.write_all(HEAD).await.unwrap();
+    client.read_exact(&mut seen[500..]).await.unwrap();
+    assert!(reading.await.unwrap().0.is_empty());
+    assert_eq!((seen, asked.load(Ordering::SeqCst)), (vec![b'a'; 1000], 1));
 }
 
 /// A server that is to end answers nobody again: hyper says the last word.

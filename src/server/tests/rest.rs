@@ -8,6 +8,7 @@ use crate::server::registry::{Registry, Rules};
 use crate::server::watch::{Order, Patience, Watch};
 
 use super::*;
+use crate::repeats::After;
 
 /// Answers with target and content; one target is answered again.
 #[derive(Clone, Default)]
@@ -50,10 +51,11 @@ impl Repeating for Echo {
         if !head.starts_with(b"GET /again ") {
             return Again::Unknown;
         }
-        Again::Sent(send(&[IoSlice::new(b"<again>")]).map(|sent| {
+        let sent = send(&[IoSlice::new(b"<again>")]).map(|sent| {
             assert_eq!(sent, 7);
             None
-        }))
+        });
+        Again::Sent(sent, After::Stay)
     }
 
     fn keep(&self, _: Name, _: Box<Repeatable>, _: Written) {}

@@ -12,19 +12,22 @@ use crate::keyed::KeyedHash;
 /// How the line begins that is left out, and how nearly everybody writes what it begins with.
 const NAME: &[u8] = b"proxy-authorization:";
 static SCHEME: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b": Digest "));
-static USER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(USERNAME));
-const USERNAME: &[u8] = b"username=\"";
+static USER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"username=\""));
+static SESSION: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b" nonce=\""));
 
 /// What is the same in every head that asks the same.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Question<'h> {
     /// All of a head.
     Whole(&'h [u8]),
-    /// A head without its line of Digest credentials for a proxy, and whose they say they are.
+    /// A head without its line of Digest credentials for a proxy, whose they say they are, and the server's nonce in them.
+    ///
+    /// Only who was sent the nonce knows it: nobody else can find out, by how long a refusal takes, that somebody was given an
+    /// answer to this a moment ago (RFC 9111 section 7.1).
     ///
     /// That there is but one such line is no matter here: a head with two is never answered, and so neither is one that is like
     /// it but for the first.
-    Proven(&'h [u8], &'h [u8], &'h [u8]),
+    Proven { front: &'h [u8], back: &'h [u8], user: &'h [u8], nonce: &'h [u8] },
 }
 
 impl<'h> Question<'h> {
@@ -37,7 +40,7 @@ impl<'h> Question<'h> {
     pub(super) fn add_to(&self, hash: &mut KeyedHash) {
         match self {
             Self::Whole(head) => hash.part(head),
-            Self::Proven(front, back, user) => hash.part(front).part(back).part(user),
+            Self::Proven { front, back, user, nonce } => hash.part(front).part(back).part(user).part(nonce),
         };
     }
 }
@@ -49,10 +52,15 @@ fn proven(head: &[u8]) -> Option<(Question<'_>, &[u8])> {
     let end = scheme + memchr::memchr(b'\n', after)? + 1;
     let line = head.get(start..end)?;
     let (name, value) = line.split_at_checked(scheme + 1 - start)?;
-    let user = value.get(USER.find(value)? + USERNAME.len()..)?;
-    let user = user.get(..memchr::memchr(b'"', user)?)?;
-    let question = Question::Proven(head.get(..start)?, head.get(end..)?, user);
+    let (user, nonce) = (quoted(value, &USER)?, quoted(value, &SESSION)?);
+    let question = Question::Proven { front: head.get(..start)?, back: head.get(end..)?, user, nonce };
     name.eq_ignore_ascii_case(NAME).then_some((question, trim_ows(value.strip_suffix(b"\r\n")?)))
+}
+
+/// What is in quotes behind this.
+fn quoted<'h>(value: &'h [u8], name: &Finder<'_>) -> Option<&'h [u8]> {
+    let rest = value.get(name.find(value)? + name.needle().len()..)?;
+    rest.get(..memchr::memchr(b'"', rest)?)
 }
 
 #[cfg(test)]
@@ -62,13 +70,30 @@ mod tests {
     #[test]
     fn the_line_that_proves_it_is_no_part_of_the_question() {
         for name in ["Proxy-Authorization", "proxy-authorization"] {
-            let value = " Digest realm=\"r\", username=\"alice\", nc=00000001";
+            let value = " Digest realm=\"r\", username=\"alice\", cnonce=\"c\", nonce=\"n\", nc=00000001";
             for (front, back) in [("GET / HTTP/1.1\r\nhost: a\r\n", "\r\n"), ("GET / HTTP/1.1\r\n", "host: a\r\n\r\n")] {
                 let head = format!("{front}{name}:{value}\r\n{back}");
-                let question = Question::Proven(front.as_bytes(), back.as_bytes(), b"alice");
+                let (front, back) = (front.as_bytes(), back.as_bytes());
+                let question = Question::Proven { front, back, user: b"alice", nonce: b"n" };
                 assert_eq!(Question::of(head.as_bytes()), (question, Some(value.trim().as_bytes())));
             }
         }
+    }
+
+    /// Whoever guesses a user, but not what that user was sent, asks something that nobody has asked.
+    #[test]
+    fn another_user_or_nonce_is_another_question_and_another_proof_is_not() {
+        let keyed = crate::keyed::Keyed::random().unwrap();
+        let hash = |value: &str| {
+            let head = format!("GET / HTTP/1.1\r\nproxy-authorization: Digest {value}\r\n\r\n");
+            let mut hash = keyed.start("head");
+            Question::of(head.as_bytes()).0.add_to(&mut hash);
+            hash.finish()
+        };
+        let one = hash("username=\"a\", nonce=\"n\", cnonce=\"c\", nc=1");
+        assert_eq!(hash("username=\"a\", nonce=\"n\", cnonce=\"d\", nc=2"), one);
+        assert_ne!(hash("username=\"a\", nonce=\"m\", cnonce=\"c\", nc=1"), one);
+        assert_ne!(hash("username=\"b\", nonce=\"n\", cnonce=\"c\", nc=1"), one);
     }
 
     #[test]
@@ -76,13 +101,14 @@ mod tests {
         for line in [
             "host: a",
             "proxy-authorization: Basic YQ==",
-            "authorization: Digest username=\"a\"",
-            "authorization: Digest username=\"a\"\r\nproxy-authorization: Digest username=\"a\"",
-            "proxy-authorization : Digest username=\"a\"",
-            "proxy-authorization: Basic YQ==: Digest username=\"a\"",
-            "proxy-authorization: Digest username=a",
+            "authorization: Digest username=\"a\", nonce=\"n\"",
+            "authorization: Digest username=\"a\", nonce=\"n\"\r\nproxy-authorization: Digest username=\"a\", nonce=\"n\"",
+            "proxy-authorization : Digest username=\"a\", nonce=\"n\"",
+            "proxy-authorization: Basic YQ==: Digest username=\"a\", nonce=\"n\"",
+            "proxy-authorization: Digest username=a, nonce=\"n\"",
+            "proxy-authorization: Digest username=\"a\", cnonce=\"n\"",
             "proxy-authorization: Digest username=\"a",
-            "x: proxy-authorization: Digest username=\"a\"",
+            "x: proxy-authorization: Digest username=\"a\", nonce=\"n\"",
         ] {
             let head = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
             let found = Question::of(head.as_bytes());

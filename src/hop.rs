@@ -245,7 +245,7 @@ pub fn interim_fields(received: &HeaderMap) -> HeaderMap {
 }
 
 /// Fields that belong to one exchange and are therefore never kept in a stored response.
-const EXCHANGE_FIELDS: [HeaderName; 3] =
+pub(crate) const EXCHANGE_FIELDS: [HeaderName; 3] =
     [HeaderName::from_static("authentication-info"), header::WWW_AUTHENTICATE, header::SET_COOKIE];
 
 /// Gives the asker of a validation what the origin said to it alone, where the stored response has no

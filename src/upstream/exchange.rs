@@ -192,7 +192,7 @@ impl Asking<'_> {
             if !is_sending && self.upload.is_broken() {
                 return Poll::Ready(Err(Sent::Failed(UpstreamError::RequestBody)));
             }
-            match self.seeker.take(&mut self.link.input, self.link.bounds) {
+            match self.seeker.take(&mut self.link.input, self.link.bounds, &mut self.link.former) {
                 Ok(Some(head)) if is_interim(head.status) => {
                     if let Some(relay) = self.interim {
                         relay.pass(head.status, &head.fields);

@@ -10,13 +10,17 @@ use std::io::BufRead;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use httparse::ParserConfig;
 
 use super::NotHttp;
 use crate::fields::list_members;
+
+mod former;
+
+pub(in crate::upstream) use former::Former;
 
 /// Field lines that are read without memory being taken for them.
 const USUAL_FIELDS: usize = 100;
@@ -37,7 +41,7 @@ pub(in crate::upstream) struct Bounds {
 }
 
 /// A response head as it came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::upstream) struct Head {
     /// Its status code.
     pub(in crate::upstream) status: StatusCode,
@@ -58,16 +62,27 @@ pub(in crate::upstream) struct Seeker {
 }
 
 impl Seeker {
-    /// Takes the head that the buffer begins with; none while it is not complete.
+    /// Takes the head that the buffer begins with; none while it is not complete. One like the `former` is read by that.
     ///
     /// # Errors
     ///
     /// What comes is no response head, or exceeds the bounds.
     ///
     /// Source: RFC 9112 section 2.1.
-    pub(in crate::upstream) fn take(&mut self, buffer: &mut BytesMut, bounds: Bounds) -> Result<Option<Head>, NotHttp> {
+    pub(in crate::upstream) fn take(
+        &mut self,
+        buffer: &mut BytesMut,
+        bounds: Bounds,
+        former: &mut Former,
+    ) -> Result<Option<Head>, NotHttp> {
         if buffer.len() == self.seen {
             return Ok(None);
+        }
+        if self.looks == 0
+            && let Some((end, head)) = former.read(buffer).filter(|(end, _)| *end <= bounds.bytes)
+        {
+            buffer.advance(end);
+            return Ok(Some(head));
         }
         // A head that comes in many pieces is not read over and over.
         let is_end_known = self.looks >= MOST_LOOKS;
@@ -79,7 +94,10 @@ impl Seeker {
             Some(found) if found.end > bounds.bytes => Err(NotHttp::TooLarge),
             Some(found) => {
                 *self = Self::default();
-                read(&buffer.split_to(found.end).freeze(), found).map(Some)
+                let text = buffer.split_to(found.end).freeze();
+                let head = read(&text, found)?;
+                former.note(&text, &head);
+                Ok(Some(head))
             }
             None if is_end_known => Err(NotHttp::Head(httparse::Error::NewLine)),
             None => self.wait(buffer.len(), bounds),

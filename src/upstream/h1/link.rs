@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::client::TlsStream;
 
-use super::head::Bounds;
+use super::head::{Bounds, Former};
 
 /// Least and most bytes that are read at one time.
 const READ_BYTES: (usize, usize) = (8 << 10, 128 << 10);
@@ -52,6 +52,8 @@ pub(in crate::upstream) struct Link {
     stream: Stream,
     /// How large a head may be.
     pub(in crate::upstream) bounds: Bounds,
+    /// The head that came before, to read the next one by.
+    pub(in crate::upstream) former: Former,
     /// What was read and not used.
     pub(in crate::upstream) input: BytesMut,
     read_bytes: usize,
@@ -72,6 +74,7 @@ impl Link {
         Box::new(Self {
             stream,
             bounds,
+            former: Former::default(),
             input: BytesMut::new(),
             read_bytes: READ_BYTES.0,
             output: Vec::new(),

@@ -7,11 +7,16 @@ type Found = Result<Option<(u16, Version, Vec<(String, Vec<u8>)>, bool)>, ()>;
 
 /// The head of a text that comes in pieces which end at these places, and how much is left behind it.
 fn read(text: &[u8], cuts: &[usize]) -> (Found, usize) {
+    read_after(&mut Former::default(), text, cuts)
+}
+
+/// The same on a connection where others came before.
+fn read_after(former: &mut Former, text: &[u8], cuts: &[usize]) -> (Found, usize) {
     let (mut seeker, mut buffer, mut start) = (Seeker::default(), BytesMut::new(), 0);
     for cut in cuts.iter().copied().chain([text.len()]) {
         buffer.extend_from_slice(&text[start..cut]);
         start = cut;
-        match seeker.take(&mut buffer, BOUNDS) {
+        match seeker.take(&mut buffer, BOUNDS, former) {
             Ok(None) => {}
             Ok(Some(head)) => {
                 let fields = head.fields.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
@@ -69,7 +74,7 @@ fn t044_a_head_is_bounded_in_bytes_and_fields() {
     assert!(matches!(read(many(BOUNDS.fields).as_bytes(), &[]).0, Ok(Some(_))));
     assert_eq!(read(many(BOUNDS.fields + 1).as_bytes(), &[]).0, Err(()));
     let bounds = Bounds { bytes: 1 << 16, fields: 300 };
-    let taken = |count| Seeker::default().take(&mut BytesMut::from(many(count).as_bytes()), bounds);
+    let taken = |count| Seeker::default().take(&mut BytesMut::from(many(count).as_bytes()), bounds, &mut Former::default());
     assert_eq!(taken(300).unwrap().unwrap().fields.len(), 300);
     assert!(taken(301).is_err());
 }
@@ -126,4 +131,102 @@ fn x015_no_damage_puts_a_line_end_into_a_value_or_depends_on_how_the_text_comes(
         }
     }
     assert!(taken > 10_000 && refused > 10_000, "{taken} {refused}");
+}
+
+/// What is remembered when these came one after the other.
+fn after(texts: &[&str]) -> Former {
+    let mut former = Former::default();
+    for text in texts {
+        assert!(matches!(read_after(&mut former, text.as_bytes(), &[]), (Ok(Some(_)), 0)), "{text:?}");
+    }
+    former
+}
+
+const USUAL: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nServer:  s, t\r\nContent-Length: 5\r\nA:\r\nConnection: keep-alive\r\n\r\n";
+
+#[test]
+fn a_head_is_read_by_the_former_one_when_two_of_its_kind_came() {
+    let other = "HTTP/1.1 304 No\r\nDate: x\r\n\r\n";
+    for (before, is_known) in [
+        (&[USUAL][..], false),
+        (&[USUAL, USUAL], true),
+        (&[USUAL, other, USUAL], false),
+        (&[USUAL, USUAL, other, USUAL, other], true),
+        (&[USUAL, USUAL, other, other], false),
+    ] {
+        for (text, is_like) in [(USUAL, true), (&USUAL.replace('x', "another day"), true), (&USUAL.replace("OK", "Yes"), false)] {
+            let mut former = after(before);
+            let found = former.read(text.as_bytes()).map(|(end, head)| (end, head.fields.len()));
+            assert_eq!(found, (is_known && is_like).then_some((text.len(), 5)), "{before:?} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_for_one_exchange_or_is_read_in_more_than_one_way_is_not_remembered() {
+    for fields in [
+        "Set-Cookie: a=b\r\n",
+        "WWW-Authenticate: Basic realm=a\r\n",
+        "A: b\r\nA: c\r\n",
+        "A: b \r\n",
+        "A: b\n",
+        "A: b\r\n c\r\n",
+        &format!("A: {}\r\n", "b".repeat(2048)),
+    ] {
+        let (text, mut former) = (format!("HTTP/1.1 200 OK\r\nDate: x\r\n{fields}\r\n"), Former::default());
+        for _ in 0..2 {
+            let bounds = Bounds { bytes: 4096, fields: 10 };
+            let head = Seeker::default().take(&mut BytesMut::from(text.as_bytes()), bounds, &mut former);
+            assert!(head.unwrap().is_some(), "{text:?}");
+        }
+        assert!(former.read(text.as_bytes()).is_none(), "{text:?}");
+    }
+}
+
+#[test]
+fn n130_another_connection_field_counts_in_a_head_like_the_former() {
+    for (value, expected) in [("keep-alive", true), ("close", false), ("x, Close", false), ("x", true)] {
+        let mut former = after(&[USUAL, USUAL]);
+        let text = USUAL.replace("keep-alive", value);
+        assert!(former.read(text.as_bytes()).is_some());
+        assert_eq!(read_after(&mut former, text.as_bytes(), &[]).0.unwrap().unwrap().3, expected, "{value}");
+    }
+}
+
+#[test]
+fn t044_a_head_like_the_former_is_bounded_as_well() {
+    let long = |length| USUAL.replace('x', &"x".repeat(length));
+    let fits = BOUNDS.bytes - long(0).len();
+    let mut former = after(&[USUAL, USUAL]);
+    assert!(matches!(read_after(&mut former, long(fits).as_bytes(), &[]).0, Ok(Some(_))));
+    assert_eq!(read_after(&mut former, long(fits + 1).as_bytes(), &[]).0, Err(()));
+}
+
+/// The parser is the measure: whatever came before, a damaged text has the head that it has by itself.
+#[test]
+fn x015_what_came_before_changes_no_head() {
+    let alphabet = b"aA1 :\r\n\r\n\t,/.\0\x7f\xff";
+    let mut random = Random::new();
+    let (mut by_former, mut otherwise) = (0, 0);
+    for _ in 0..60_000 {
+        let mut text = [USUAL.as_bytes(), b"HTTP/1.1 304 No\r\n\r\n"].concat();
+        // Most damage is done to values, where it may be none.
+        for _ in 0..random.next() % 3 {
+            let at = random.below(USUAL.len());
+            let byte = alphabet[random.below(alphabet.len())];
+            match random.next() % 3 {
+                0 => text[at] = byte,
+                1 => text.insert(at, byte),
+                _ => drop(text.remove(at)),
+            }
+        }
+        let cut = [random.below(text.len())];
+        let cuts = if random.coin() { &cut[..] } else { &[] };
+        let mut former = after(&[USUAL, USUAL]);
+        let is_like = former.read(&text).is_some();
+        let found = read_after(&mut former, &text, cuts);
+        assert_eq!(found, read(&text, &[]), "{:?} cut at {cuts:?}", String::from_utf8_lossy(&text));
+        if is_like { by_former += 1 } else { otherwise += 1 }
+    }
+    assert!(by_former > 10_000 && otherwise > 10_000, "{by_former} {otherwise}");
 }

@@ -253,8 +253,8 @@ pub(crate) const EXCHANGE_FIELDS: [HeaderName; 3] =
 ///
 /// Source: RFC 9110 sections 11.6.1 and 11.6.3.
 pub fn add_exchange_fields(fields: &mut HeaderMap, not_modified: &HeaderMap) {
-    for name in &EXCHANGE_FIELDS {
-        if not_modified.contains_key(name) && !fields.contains_key(name) {
+    for name in not_modified.keys().filter(|name| EXCHANGE_FIELDS.contains(name)) {
+        if !fields.contains_key(name) {
             for line in not_modified.get_all(name) {
                 fields.append(name, line.clone());
             }

@@ -10,14 +10,14 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::entry::{Filler, Head};
 use super::rules::directives::RequestDirectives;
 use super::rules::offer::is_selected;
 use super::rules::storable::NotStored;
-use super::rules::update::{changes_nothing, merge};
+use super::rules::update::{merge, nothing_but_date};
 use super::rules::validate::is_described_by;
 use super::rules::vary;
 use super::store::StoredResponse;
@@ -108,8 +108,7 @@ pub fn is_said_already(stored: &Head, filler: &Filler<'_>, answer: AnswerFields<
 
 /// The 304's `Date`, where that is all that may be new in it.
 fn nothing_new<'a>(stored: &Head, answer: AnswerFields<'a>) -> Option<&'a HeaderValue> {
-    let says_nothing_new = answer.is_kept_whole() && changes_nothing(&stored.fields, answer.received);
-    answer.received.get(header::DATE).filter(|_| says_nothing_new)
+    if answer.is_kept_whole() { nothing_but_date(&stored.fields, answer.received) } else { None }
 }
 
 /// May the merged fields be stored and shared? What the origin takes back it takes back from everybody, whatever the

@@ -231,10 +231,9 @@ impl Group {
     ///
     /// Source: RFC 9111 section 4.3.
     #[must_use]
-    pub fn of_validation(self, keyed: &Keyed, variant: u128, class: u128) -> Self {
-        let mut hash = keyed.start("flight of a validation");
-        let hash = hash.part(&self.hash.to_be_bytes()).part(&variant.to_be_bytes()).part(&class.to_be_bytes()).finish();
-        Self { hash, ..self }
+    pub fn of_validation(self, variant: u128, class: u128) -> Self {
+        // Keyed hashes as well, and a class is never 0; turned, no variant stands for a class.
+        Self { hash: self.hash ^ variant.rotate_left(64) ^ class, ..self }
     }
 
     /// The requests without credentials, when one with credentials led and its response is not for sharing.

@@ -202,7 +202,7 @@ impl Gateway {
             }
             Decision::Validate(chosen, WhyValidate::Stale | WhyValidate::NoCache) if settings.share_validations => {
                 let class = validation_class(&self.keyed, &exchange.method, &exchange.fields);
-                Some(all.of_validation(&self.keyed, chosen.stored.variant(), class))
+                Some(all.of_validation(chosen.stored.variant(), class))
             }
             Decision::Forward(_)
             | Decision::Validate(..)

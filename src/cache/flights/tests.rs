@@ -137,12 +137,12 @@ fn n063_flights_of_variants_and_validations_are_apart() {
         all,
         named("1"),
         named("2"),
-        all.of_validation(&field.keyed, 1, 2),
-        all.of_validation(&field.keyed, 2, 1),
+        all.of_validation(1, 2),
+        all.of_validation(2, 1),
         all.of_uncredentialed(&field.keyed),
         Group::of_key(&key, Partition::Credential(1), false),
         Group::of_key(&key, Partition::Principal(2), false),
-        Group::of_key(&key, Partition::Principal(2), false).of_validation(&field.keyed, 1, 2),
+        Group::of_key(&key, Partition::Principal(2), false).of_validation(1, 2),
     ];
     for (at, group) in groups.iter().enumerate() {
         assert!(!groups[..at].contains(group), "{at}");

@@ -31,8 +31,8 @@ pub fn may_follow(method: &Method, request: &HeaderMap, directives: &RequestDire
 /// Source: RFC 9111 section 4.
 #[must_use]
 pub fn may_lead(method: &Method, request: &HeaderMap, directives: &RequestDirectives) -> bool {
-    let own = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_RANGE, header::RANGE];
-    method == Method::GET && may_follow(method, request, directives) && !own.iter().any(|name| request.contains_key(name))
+    const OWN: [HeaderName; 4] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_RANGE, header::RANGE];
+    method == Method::GET && may_follow(method, request, directives) && !request.keys().any(|name| OWN.contains(name))
 }
 
 /// Credentials of schemes that speak for a connection and not for a request alone.

@@ -94,6 +94,9 @@ pub struct RequestDirectives {
     pub stale_if_error: Option<u32>,
 }
 
+/// Bytes of the longest name of a response directive that is understood: `stale-while-revalidate`.
+const LONGEST_NAME: usize = 22;
+
 /// One directive as it was written.
 struct Directive<'a> {
     name: &'a [u8],
@@ -226,7 +229,8 @@ impl ResponseDirectives {
     pub fn parse(fields: &HeaderMap) -> Self {
         let mut directives = Self::default();
         let mut is_quoted = false;
-        for line in fields.get_all(header::CACHE_CONTROL) {
+        let mut lines = fields.get_all(header::CACHE_CONTROL).iter().peekable();
+        while let Some(line) = lines.next() {
             for member in split_list(line.as_bytes()) {
                 let mut directive = parse_member(member);
                 // Combined with the lines before it, this one stands in a quoted string (RFC 9110 section 5.3).
@@ -235,7 +239,7 @@ impl ResponseDirectives {
                 }
                 directives.add(&directive);
             }
-            is_quoted |= ends_in_quotes(line.as_bytes());
+            is_quoted |= lines.peek().is_some() && ends_in_quotes(line.as_bytes());
         }
         directives
     }
@@ -243,7 +247,11 @@ impl ResponseDirectives {
     /// Unknown directives change nothing (RFC 9111 section 5.2.3).
     fn add(&mut self, directive: &Directive<'_>) {
         let argument = &directive.argument;
-        match directive.name.to_ascii_lowercase().as_slice() {
+        let mut room = [0; LONGEST_NAME];
+        let Some(name) = room.get_mut(..directive.name.len()) else { return };
+        name.copy_from_slice(directive.name);
+        name.make_ascii_lowercase();
+        match &*name {
             b"max-age" => merge_seconds(&mut self.max_age, argument.seconds()),
             b"s-maxage" => merge_seconds(&mut self.s_maxage, argument.seconds()),
             b"must-revalidate" => {

@@ -118,19 +118,27 @@ impl Gateway {
         }
     }
 
-    async fn go_on(self: Arc<Self>, mut exchange: Exchange, step: Result<Step, Error>) -> Response<ReplyBody> {
-        let outcome = match step {
-            Ok(step) => self.serve(&mut exchange, step).await,
-            Err(error) => Err(error),
-        };
-        let mut response = match outcome {
-            Ok(response) => response,
-            Err(error) => exchange.error(&error),
-        };
-        if exchange.content.is_some() {
-            Box::pin(exchange.settle_content(&mut response)).await;
+    /// What waits goes on here.
+    #[expect(clippy::manual_async_fn, reason = "an async fn moves its arguments once more, and has room for them twice")]
+    fn go_on(
+        self: Arc<Self>,
+        mut exchange: Exchange,
+        step: Result<Step, Error>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send {
+        async move {
+            let outcome = match step {
+                Ok(step) => self.serve(&mut exchange, step).await,
+                Err(error) => Err(error),
+            };
+            let mut response = match outcome {
+                Ok(response) => response,
+                Err(error) => exchange.error(&error),
+            };
+            if exchange.content.is_some() {
+                Box::pin(exchange.settle_content(&mut response)).await;
+            }
+            exchange.finish(response)
         }
-        exchange.finish(response)
     }
 
     /// The way of a request, first part: up to the look-up. Nothing but this and [`Gateway::serve`] decides order.

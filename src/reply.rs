@@ -11,7 +11,8 @@
 use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::response::Parts;
+use http::{Method, Response, StatusCode, Version};
 
 use crate::body::Body;
 use crate::cache::ForwardReason;
@@ -172,7 +173,7 @@ pub fn stored(chosen: &Chosen, shown: Shown, asked: &Asked<'_>, status: CacheSta
 fn plain_moment(chosen: &Chosen, is_aged: bool, asked: &Asked<'_>, status: CacheStatus) -> Option<Moment> {
     const SELECTING: [HeaderName; 3] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::RANGE];
     let is_plain = asked.method == Method::GET && chosen.stored.part().is_none();
-    if !is_plain || SELECTING.iter().any(|name| asked.fields.contains_key(name)) {
+    if !is_plain || asked.fields.keys().any(|name| SELECTING.contains(name)) {
         return None;
     }
     let CacheStatus { fwd, fwd_status, ttl: Some(ttl), stored: false, collapsed: None, detail: Some(word) } = status else {
@@ -223,20 +224,13 @@ fn not_modified(fields: &HeaderMap) -> Response<Body> {
 ///
 /// Source: RFC 9110 section 7.6.3, RFC 9211 section 2.
 #[must_use]
-pub fn forwarded(
-    status: StatusCode,
-    mut fields: HeaderMap,
-    body: Body,
-    via: HeaderValue,
-    cache_status: CacheStatus,
-) -> Response<Body> {
-    crate::hop::drop_impossible_length(status, &mut fields);
-    fields.append(header::VIA, via);
-    fields.append(CACHE_STATUS, cache_status.to_value());
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
-    response
+pub fn forwarded(mut head: Parts, body: Body, via: HeaderValue, cache_status: CacheStatus) -> Response<Body> {
+    crate::hop::drop_impossible_length(head.status, &mut head.headers);
+    head.headers.append(header::VIA, via);
+    head.headers.append(CACHE_STATUS, cache_status.to_value());
+    // What it came with is told by `Via`; it goes on in the version of the client's connection.
+    head.version = Version::default();
+    Response::from_parts(head, body)
 }
 
 /// The answer to CONNECT: neither `Content-Length` nor `Transfer-Encoding`.

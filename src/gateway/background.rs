@@ -146,7 +146,7 @@ impl Gateway {
             _ => arrived,
         };
         if !speaks_of_resource(arrived.response.status()) {
-            arrived.response.into_body().let_go().await;
+            (*arrived.response).into_body().let_go().await;
             return Ok(());
         }
         let answer = self.answer(exchange, &permit, &way, arrived, ForwardReason::Stale)?;

@@ -97,7 +97,7 @@ impl Gateway {
         let fields = self.onward_fields(exchange, &permit, &[]);
         let arrived = self.send(exchange, &permit, &way, fields).await?;
         let own = arrived.response.status();
-        let content = arrived.response.into_body();
+        let content = (*arrived.response).into_body();
         match compare_status(chosen.head.status, own) {
             Some(Ok(())) => Ok(is_same(content, chosen).await.map(|same| if same { Ok(()) } else { Err(Suspicion::Content) })),
             told => {

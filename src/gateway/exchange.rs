@@ -90,9 +90,12 @@ impl Exchange {
     /// A client's request.
     pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Incoming>) -> Self {
         let (parts, content) = request.into_parts();
-        let has_content = !content.is_end_stream();
         let id = gateway.observer.next_id();
-        Self { has_content, content: Some(content), ..Self::of(gateway, place, (parts, id)) }
+        // Changed where it is: a struct made of another is moved field by field.
+        let mut exchange = Self::of(gateway, place, (parts, id));
+        exchange.has_content = !content.is_end_stream();
+        exchange.content = Some(content);
+        exchange
     }
 
     /// A request of the gateway's own, which nobody waits for and which is not recorded.

@@ -36,7 +36,7 @@ use crate::upstream::{Outbound, UpstreamBody};
 
 /// A response head from the origin, with the times that its age counts from.
 pub(super) struct Arrived {
-    pub(super) response: Response<UpstreamBody>,
+    pub(super) response: Box<Response<UpstreamBody>>,
     pub(super) request_time: SystemTime,
     pub(super) response_time: SystemTime,
     /// Count of invalidations when the request was sent.
@@ -84,11 +84,11 @@ impl Gateway {
         let listens = exchange.turn.is_none();
         let interim = listens.then(|| exchange.connection.interim.relay(exchange.version)).flatten();
         let pins = Some(exchange.connection.pins.clone());
-        let outbound = Outbound { method: exchange.method.clone(), fields, body, interim, pins };
-        let (result, waited) = self.upstreams.send_at(permit, way.destination, outbound, started).await;
+        let mut outbound = Outbound { method: exchange.method.clone(), fields, body, interim, pins };
+        let (result, waited) = self.upstreams.send_at(permit, way.destination, &mut outbound, started).await;
         exchange.record.upstream = Some(exchange.record.upstream.unwrap_or_default() + waited);
         if let Some(span) = &mut exchange.record.span {
-            span.fetched(started, waited, result.as_ref().ok().map(Response::status));
+            span.fetched(started, waited, result.as_ref().ok().map(|response| response.status()));
         }
         let response = result.inspect_err(|error| {
             if let Error::Denied(denied) = error {
@@ -127,7 +127,7 @@ impl Gateway {
         arrived: Arrived,
         reason: ForwardReason,
     ) -> Result<Response<Body>, Error> {
-        let (mut parts, body) = arrived.response.into_parts();
+        let (mut parts, body) = (*arrived.response).into_parts();
         if parts.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             // RFC 9110 section 15.5.8: another proxy's challenge is not for our client.
             return Err(UpstreamError::ProxyAuthentication.into());
@@ -154,11 +154,11 @@ impl Gateway {
         let status = CacheStatus { fwd: Some(reason), collapsed: exchange.has_waited.then_some(false), ..became };
         exchange.record.reason = status.detail.unwrap_or(reason.as_str());
         // They go on as they came, or as they were changed.
-        let fields = match kept {
-            Cow::Owned(changed) => changed,
-            Cow::Borrowed(_) => std::mem::take(&mut parts.headers),
-        };
-        Ok(reply::forwarded(parts.status, fields, body, self.pseudonym.via(parts.version), status))
+        if let Cow::Owned(changed) = kept {
+            parts.headers = changed;
+        }
+        let via = self.pseudonym.via(parts.version);
+        Ok(reply::forwarded(parts, body, via, status))
     }
 
     /// Passes the content on, and stores it on its way if the rules allow; says what becomes of it. Who waits is told.

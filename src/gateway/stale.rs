@@ -52,7 +52,7 @@ impl Gateway {
         }
         let Some(response) = self.stale_after(exchange, way, chosen, Some(status)) else { return Err(Box::new(arrived)) };
         tracing::warn!(id = %format_id(exchange.record.id), %status, "origin answered with an error, serving stale");
-        let content = arrived.response.into_body();
+        let content = (*arrived.response).into_body();
         if !content.is_end_stream() {
             tokio::spawn(content.let_go());
         }

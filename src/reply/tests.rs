@@ -207,6 +207,13 @@ fn x023_cache_status_is_a_token_with_parameters() {
     }
 }
 
+/// An origin's response, received in HTTP/1.0, as it goes on.
+fn passed_on(status: StatusCode, fields: HeaderMap) -> Response<Body> {
+    let (mut head, ()) = Response::new(()).into_parts();
+    (head.status, head.version, head.headers) = (status, http::Version::HTTP_10, fields);
+    forwarded(head, Body::Empty, VIA, STATUS)
+}
+
 #[test]
 fn x023_earlier_members_of_cache_status_and_via_are_kept() {
     let mut lines = FULL.to_vec();
@@ -214,7 +221,7 @@ fn x023_earlier_members_of_cache_status_and_via_are_kept() {
     let response = get(entry(&[], &lines), &[]);
     assert_eq!(response.headers().get_all("cache-status").iter().collect::<Vec<_>>(), ["OriginCache; hit", "vouchsafe; hit"]);
     assert_eq!(response.headers().get_all("via").iter().collect::<Vec<_>>(), ["1.0 o", "1.1 v"]);
-    let response = forwarded(StatusCode::OK, fields(&[("via", "1.0 o"), ("cache-status", "o; hit")]), Body::Empty, VIA, STATUS);
+    let response = passed_on(StatusCode::OK, fields(&[("via", "1.0 o"), ("cache-status", "o; hit")]));
     assert_eq!(response.headers().get_all("cache-status").iter().count(), 2);
     assert_eq!(response.headers().get_all("via").iter().collect::<Vec<_>>(), ["1.0 o", "1.1 v"]);
 }
@@ -225,8 +232,9 @@ fn n098_directives_are_passed_on_as_they_came() {
     lines[0] = ("cache-control", "public,  MAX-AGE=600, unknown=\"x\"");
     assert_eq!(get(entry(&[], &lines), &[]).headers()["cache-control"], "public,  MAX-AGE=600, unknown=\"x\"");
     let passed = fields(&[("cache-control", "private, odd"), ("content-length", "0")]);
-    let response = forwarded(StatusCode::NO_CONTENT, passed, Body::Empty, VIA, STATUS);
+    let response = passed_on(StatusCode::NO_CONTENT, passed);
     assert_eq!(response.headers()["cache-control"], "private, odd");
+    assert_eq!((response.status(), response.version()), (StatusCode::NO_CONTENT, http::Version::HTTP_11));
     assert!(!response.headers().contains_key("content-length"));
 }
 

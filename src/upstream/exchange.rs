@@ -19,7 +19,7 @@ use crate::access::Permit;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::{Error, UpstreamError};
-use crate::fields::{FieldSection, is_connection_scheme, write_line};
+use crate::fields::{is_connection_scheme, write_line};
 use crate::interim::Relay;
 use crate::target::Target;
 
@@ -35,12 +35,9 @@ use super::pool::Lease;
 
 /// A request that can be written out once, or again if it has no content.
 pub(super) struct Message<'t> {
-    method: Method,
     target: &'t Target,
-    /// What is written besides `Host` and the framing.
-    fields: FieldSection,
-    content: Option<Body>,
-    interim: Option<Relay>,
+    /// The rest of it; its content until that is sent.
+    outbound: &'t mut Outbound,
     framing: Framing,
 }
 
@@ -55,7 +52,7 @@ pub(super) struct Bond<'a> {
 /// What became of one request on one connection.
 pub(super) enum Sent {
     /// A response head came.
-    Answered(Response<UpstreamBody>),
+    Answered(Box<Response<UpstreamBody>>),
     /// It was written, or the connection was dead already, and not a byte came back.
     Silent(UpstreamError),
     /// Something came back that is no response, or time was over, or the client broke off.
@@ -71,14 +68,13 @@ impl<'t> Message<'t> {
     ///
     /// Source: RFC 9112 section 3.2.1 (origin-form), section 3.2.4 (asterisk-form), section 3.2.2
     /// (`Host` regenerated).
-    pub(super) fn new(permit: &'t Permit, outbound: Outbound) -> Result<Self, Error> {
+    pub(super) fn new(permit: &'t Permit, outbound: &'t mut Outbound) -> Result<Self, Error> {
         let target = permit.target();
         if !is_one_word(&target.path_and_query) {
             return Err(Error::Internal("a request target that was accepted cannot be written"));
         }
         let framing = framing(&outbound.body);
-        let Outbound { method, fields, body, interim, .. } = outbound;
-        Ok(Self { method, target, fields, content: Some(body), interim, framing })
+        Ok(Self { target, outbound, framing })
     }
 
     /// Whether this request may be sent again although it may have been received: only GET and HEAD
@@ -86,33 +82,34 @@ impl<'t> Message<'t> {
     ///
     /// Source: RFC 9110 section 9.2.2.
     pub(super) fn may_repeat(&self) -> bool {
-        self.framing == Framing::None && (self.method == Method::GET || self.method == Method::HEAD)
+        self.framing == Framing::None && matches!(self.outbound.method, Method::GET | Method::HEAD)
     }
 
     /// Whether its credentials speak for the connection and not for this request alone.
     ///
     /// Source: RFC 4559 section 6.
     pub(super) fn is_connection_bound(&self) -> bool {
-        self.fields.is_connection_bound()
+        self.outbound.fields.is_connection_bound()
     }
 
     /// The head as it goes on the connection: `Host` first, the fields in their order, the framing ours.
     ///
     /// Source: RFC 9112 sections 3 and 5, RFC 9110 section 7.2.
     fn write_head(&self, out: &mut Vec<u8>) {
+        let Outbound { method, fields, .. } = &*self.outbound;
         let path = &self.target.path_and_query;
         let slash = if path.starts_with(['/', '*']) { "" } else { "/" };
-        for part in [self.method.as_str(), " ", slash, path, " HTTP/1.1\r\n"] {
+        for part in [method.as_str(), " ", slash, path, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
         write_line(out, "host", |out| self.target.write_authority(out));
-        out.extend_from_slice(self.fields.as_bytes());
+        out.extend_from_slice(fields.as_bytes());
         let mut number = itoa::Buffer::new();
         let (name, value) = match self.framing {
             Framing::Length(content) => ("content-length", number.format(content).as_bytes()),
             Framing::Chunked => ("transfer-encoding", &b"chunked"[..]),
             // RFC 9110 section 8.6: a method that anticipates content says when there is none.
-            Framing::None if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) => ("content-length", &b"0"[..]),
+            Framing::None if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => ("content-length", &b"0"[..]),
             Framing::None => return out.extend_from_slice(b"\r\n"),
         };
         write_line(out, name, |out| out.extend_from_slice(value));
@@ -145,8 +142,9 @@ pub(super) async fn send_once(
         }
     }
     message.write_head(link.begin(now, limit));
-    let upload = Upload::new(message.content.take().unwrap_or(Body::Empty), message.framing);
-    let interim = message.interim.as_ref();
+    let content = std::mem::replace(&mut message.outbound.body, Body::Empty);
+    let upload = Upload::new(content, message.framing);
+    let interim = message.outbound.interim.as_ref();
     let mut asking = Asking { link, upload, seeker: Seeker::default(), interim, limit, pieces: 0 };
     let head = match poll_fn(|cx| asking.poll_head(cx)).await {
         Ok(head) => head,
@@ -154,7 +152,7 @@ pub(super) async fn send_once(
     };
     let upload = asking.upload;
     let Head { status, version, mut fields, is_persistent } = head;
-    let (end, is_certain) = match settle((status, version), message.method == Method::HEAD, &mut fields) {
+    let (end, is_certain) = match settle((status, version), message.outbound.method == Method::HEAD, &mut fields) {
         Ok(settled) => settled,
         Err(reason) => return Sent::Failed(UpstreamError::Framing(reason)),
     };
@@ -168,7 +166,7 @@ pub(super) async fn send_once(
         Some(pins) => Then::Pin(pins.clone(), pins::name(message.target)),
         None => Then::Close,
     };
-    let mut response = Response::new(UpstreamBody::new(end, Hold { lease, then }, upload, limit));
+    let mut response = Box::new(Response::new(UpstreamBody::new(end, Hold { lease, then }, upload, limit)));
     (*response.status_mut(), *response.version_mut(), *response.headers_mut()) = (status, version, fields);
     Sent::Answered(response)
 }

@@ -78,6 +78,9 @@ pub struct Outbound {
     pub pins: Option<Pins>,
 }
 
+/// What came of a request; a response has a place of its own, as it is handed on often.
+pub type Answer = Result<Box<Response<UpstreamBody>>, Error>;
+
 /// All connections to origins.
 pub struct Upstreams {
     connector: Connector,
@@ -162,8 +165,8 @@ impl Upstreams {
     /// [`Error::Upstream`] or, for a prohibited address, [`Error::Denied`].
     ///
     /// Source: RFC 9110 section 7.7 (target not rewritten); RFC 9112 sections 3.2.1 and 3.2.2.
-    pub async fn send(&self, permit: &Permit, to: Destination, request: Outbound) -> Result<Response<UpstreamBody>, Error> {
-        self.send_at(permit, to, request, Clock::instant()).await.0
+    pub async fn send(&self, permit: &Permit, to: Destination, mut request: Outbound) -> Result<Response<UpstreamBody>, Error> {
+        self.send_at(permit, to, &mut request, Clock::instant()).await.0.map(|response| *response)
     }
 
     /// As [`Upstreams::send`], for a request that begins at `started`; and how long it took.
@@ -171,15 +174,15 @@ impl Upstreams {
         &self,
         permit: &Permit,
         to: Destination,
-        request: Outbound,
+        request: &mut Outbound,
         started: Instant,
-    ) -> (Result<Response<UpstreamBody>, Error>, Duration) {
+    ) -> (Answer, Duration) {
         let answer = self.exchange(permit, to, request, started).await;
         let upstream = match to {
             Destination::Forward => None,
             Destination::Upstream(index) => Some(index),
         };
-        let code = answer.as_ref().ok().map(Response::status);
+        let code = answer.as_ref().ok().map(|response| response.status());
         let waited = Clock::instant().saturating_duration_since(started);
         self.metrics.upstream(upstream, code, waited);
         (answer, waited)
@@ -202,13 +205,7 @@ impl Upstreams {
     /// first was a pooled one that cannot have acted on it.
     ///
     /// Source: RFC 9110 section 9.2.2; RFC 9112 section 9.3.1.
-    async fn exchange(
-        &self,
-        permit: &Permit,
-        to: Destination,
-        outbound: Outbound,
-        started: Instant,
-    ) -> Result<Response<UpstreamBody>, Error> {
+    async fn exchange(&self, permit: &Permit, to: Destination, outbound: &mut Outbound, started: Instant) -> Answer {
         let mut now = started;
         let (target, pins) = (permit.target(), outbound.pins.clone());
         let mut message = Message::new(permit, outbound)?;

@@ -6,7 +6,7 @@
 //! A directive that restricts keeps its force whatever is wrong with its argument. A directive that
 //! permits or prolongs loses it: a broken `s-maxage` permits nothing and makes the response stale.
 //! So does one on a line after a quoted string that never ends: the two readings of the field, line by
-//! line and combined, differ, and nothing is granted that only one of them contains.
+//! line and combined, differ, and nothing is granted that only one of them contains; what either restricts is restricted.
 //!
 //! # Deviations
 //!
@@ -15,7 +15,7 @@
 //! - Of several valid lifetimes of one name the first counts; if any is broken, none does
 //!   (RFC 9111 section 4.2.1 allows the first, or to consider the response stale).
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::fields::{is_tchar, is_token, list_members, parse_delta_seconds, split_list, trim_ows};
 
@@ -241,7 +241,31 @@ impl ResponseDirectives {
             }
             is_quoted |= lines.peek().is_some() && ends_in_quotes(line.as_bytes());
         }
+        if is_quoted {
+            directives.restrict_as_combined(fields);
+        }
         directives
+    }
+
+    /// Adds what restricts where all lines are read as one. A lifetime that is stated there alone, or broken there, is none.
+    ///
+    /// Source: RFC 9110 section 5.3.
+    fn restrict_as_combined(&mut self, fields: &HeaderMap) {
+        let lines: Vec<&[u8]> = fields.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
+        let mut combined = Self::default();
+        for member in split_list(&lines.join(&b", "[..])) {
+            combined.add(&parse_member(member));
+        }
+        for (known, other) in [(&mut self.max_age, combined.max_age), (&mut self.s_maxage, combined.s_maxage)] {
+            if other.is_some_and(|other| other == Seconds::Broken || known.is_none()) {
+                *known = Some(Seconds::Broken);
+            }
+        }
+        self.must_revalidate |= combined.must_revalidate;
+        self.proxy_revalidate |= combined.proxy_revalidate;
+        self.private.merge(combined.private);
+        self.no_store |= combined.no_store;
+        self.no_cache.merge(combined.no_cache);
     }
 
     /// Unknown directives change nothing (RFC 9111 section 5.2.3).

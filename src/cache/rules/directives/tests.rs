@@ -149,6 +149,27 @@ fn t05_after_a_quoted_string_that_never_ends_nothing_is_granted() {
 }
 
 #[test]
+fn t05_what_restricts_counts_in_the_combined_reading_too() {
+    let over = |first: &str, second: &str| {
+        let fields = fields(&[("cache-control", "max-age=9, public"), ("cache-control", first), ("cache-control", second)]);
+        ResponseDirectives::parse(&fields)
+    };
+    // Line by line the quote before the first comma of the second line begins a string that hides the rest.
+    assert!(over("foo=\"a", "b\", no-store").no_store && over("foo=\"a\\", "b\", no-store").no_store);
+    assert!(
+        over("foo=\"a", "b\", private").private.is_whole() && over("foo=\"a", "\", no-cache=x").no_cache != Qualified::Absent
+    );
+    let read = over("foo=\"a", "b\", must-revalidate, proxy-revalidate, s-maxage=60, public");
+    assert!(read.must_revalidate && read.proxy_revalidate && !read.must_revalidate_permits);
+    assert_eq!((read.max_age, read.s_maxage), (Some(Seconds::Valid(9)), Some(Seconds::Broken)), "what it prolongs does not");
+    let broken =
+        |value| ResponseDirectives::parse(&fields(&[("cache-control", value), ("cache-control", "b\", s-maxage=x, max-age=x")]));
+    assert_eq!(permission(&broken("s-maxage=5, foo=\"a")), None, "one of them is broken in the combined reading");
+    assert_eq!(broken("max-age=5, foo=\"a").max_age, Some(Seconds::Broken));
+    assert_eq!(over("foo=\"a\"", "b\", no-store"), over("foo", "b=\"\""), "a string that ends in its line hides what it holds");
+}
+
+#[test]
 fn n077_what_forbids_stale_answers() {
     for value in
         ["must-revalidate", "must-revalidate=x", "proxy-revalidate", "s-maxage=0", "s-maxage=x", "no-cache", r#"no-cache="a""#]

@@ -41,6 +41,9 @@ pub mod config;
 pub mod error;
 pub mod explain;
 pub mod fields;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod hop;
 mod index;

@@ -22,6 +22,8 @@ mod exchange;
 mod h1;
 mod pins;
 mod pool;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod resolve;
 mod stall;
 mod tls;

@@ -109,7 +109,12 @@ impl Gateway {
     ///
     /// `listener` is an index into `Settings::listeners` of this gateway. Most of what is stored answers at once; what has to
     /// wait for an origin or a password goes on in a future of its own, so that hits do not carry its state about.
-    pub fn handle(self: Arc<Self>, connection: Arc<Connection>, listener: usize, request: Request<Incoming>) -> Answering {
+    pub fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        listener: usize,
+        request: Request<Option<Incoming>>,
+    ) -> Answering {
         let mut exchange = Exchange::begin(self, (connection, listener), request);
         let gateway = Arc::clone(&exchange.gateway);
         match gateway.enter(&mut exchange) {

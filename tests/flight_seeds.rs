@@ -208,7 +208,7 @@ async fn serve(gateway: Arc<Gateway>, stream: DuplexStream, plan: Plan) {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let connection = Arc::new(Connection::new(peer, false));
     let service = service_fn(move |request: Request<Incoming>| {
-        let inner = Box::pin(Arc::clone(&gateway).handle(Arc::clone(&connection), 0, request));
+        let inner = Box::pin(Arc::clone(&gateway).handle(Arc::clone(&connection), 0, request.map(Some)));
         let leaving = Leaving { inner: Some(inner), polls: plan.polls };
         let frames = plan.frames;
         async move {

@@ -88,13 +88,13 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// A client's request.
-    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Incoming>) -> Self {
+    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Option<Incoming>>) -> Self {
         let (parts, content) = request.into_parts();
         let id = gateway.observer.next_id();
         // Changed where it is: a struct made of another is moved field by field.
         let mut exchange = Self::of(gateway, place, (parts, id));
-        exchange.has_content = !content.is_end_stream();
-        exchange.content = Some(content);
+        exchange.has_content = content.as_ref().is_some_and(|content| !content.is_end_stream());
+        exchange.content = content;
         exchange
     }
 

@@ -25,6 +25,7 @@ use crate::gateway::Again;
 use crate::repeats::{After, Name, Repeatable, Rest, Written};
 
 use super::connection::Connection;
+use super::plain::{self, Bounds, Plain};
 use super::watch::{Order, Watch};
 
 /// Who knows answers that may be given again.
@@ -222,11 +223,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin, H: Repeating + Unpin> Encore<S, H> {
         self.unseen = Bytes::copy_from_slice(first.filled());
         Poll::Ready(Ok(!self.unseen.is_empty()))
     }
+
+    /// The request that was read and is for hyper, if nothing in it needs hyper: then that will not find it.
+    pub(super) fn take_plain(&mut self, bounds: Bounds) -> Option<Plain> {
+        let is_one_head = matches!(self.state, State::Within(_));
+        let plain = is_one_head.then(|| plain::read(&self.unseen, bounds)).flatten()?;
+        self.unseen = Bytes::new();
+        Some(plain)
+    }
 }
 
 impl<S: AsyncWrite + Unpin, H: Repeating + Unpin> AsyncWrite for Encore<S, H> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+        let this = self.get_mut();
+        ready!(this.poll_unsent(cx))?;
+        let written = ready!(Pin::new(&mut this.socket).poll_write(cx, bytes))?;
+        this.note_written(&[IoSlice::new(bytes)], written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

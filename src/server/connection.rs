@@ -1,8 +1,8 @@
 //! One client connection: hyper between the watched socket and the handler.
 //!
 //! RFC 9112 section 9 (connection management), RFC 9110 section 9.3.6 (CONNECT), section 15.2 (1xx).
-//! Messages are parsed and framed by hyper, which is there while it is needed (`rest`); interim heads
-//! are put between them by `wire`.
+//! Messages are parsed and framed by hyper, which is there while it is needed (`rest`), or by `plain`; interim
+//! heads are put between them by `wire`.
 //!
 //! # Deviations
 //!
@@ -34,6 +34,7 @@ use crate::upstream::Pins;
 
 use super::again::{Encore, Repeating};
 use super::handover::{Handover, Place, Released, Socket};
+use super::plain::{Bounds, Parties};
 use super::registry::Open;
 use super::rest;
 use super::socket::Watched;
@@ -75,11 +76,11 @@ impl Connection {
 
 /// Who answers what comes on a connection.
 pub(super) trait Host: Repeating + Clone + Unpin + Send + 'static {
-    /// The answer to one request.
+    /// The answer to one request; without content where there is none.
     fn answer(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<Self>;
 }
 
@@ -94,9 +95,13 @@ pub(super) enum Broken {
     Http(hyper::Error),
 }
 
-/// hyper's settings for client connections, made once.
+/// The settings for client connections, made once.
 #[derive(Clone)]
-pub(super) struct Http(http1::Builder);
+pub(super) struct Http {
+    builder: http1::Builder,
+    /// For heads that are read without it.
+    bounds: Bounds,
+}
 
 /// hyper's own number of fields; at this number it parses without allocating.
 const USUAL_FIELDS: usize = 100;
@@ -117,7 +122,7 @@ impl Http {
         if limits.header_fields != USUAL_FIELDS {
             builder.max_headers(limits.header_fields);
         }
-        Self(builder)
+        Self { builder, bounds: Bounds::new(limits) }
     }
 
     /// Serves one connection to its end, or until it has become a tunnel: then its socket is handed over.
@@ -142,15 +147,15 @@ impl Http {
         let connection = Arc::new(connection);
         let wire = Wire::new(Watched::new(stream, open), interim);
         let mut wire = Encore::new(wire, host.clone(), Arc::clone(&connection), Arc::clone(&watch));
-        while rest::until_needed(&mut wire, &watch).await.map_err(Broken::Socket)? {
-            let service = service(host.clone(), Arc::clone(&connection), Arc::clone(&watch));
+        let parties = Parties { host, connection, watch };
+        while rest::until_needed(&mut wire, &parties, self.bounds).await.map_err(Broken::Socket)? {
             // In a box, so that a connection at rest keeps no room for it.
-            let mut serving = Box::new(self.0.serve_connection(TokioIo::new(wire), service));
-            let pause = run(&mut serving, &watch).await.map_err(Broken::Http)?;
+            let mut serving = Box::new(self.builder.serve_connection(TokioIo::new(wire), service(&parties)));
+            let pause = run(&mut serving, &parties.watch).await.map_err(Broken::Http)?;
             let parts = serving.into_parts();
             wire = parts.io.into_inner();
             if let Pause::Over = pause {
-                release(wire, parts.read_buf, &connection);
+                release(wire, parts.read_buf, &parties.connection);
                 break;
             }
         }
@@ -160,20 +165,19 @@ impl Http {
 
 /// Hands each request to the host, and notes where it is.
 fn service<H: Host>(
-    host: H,
-    connection: Arc<Connection>,
-    watch: Arc<Watch>,
+    Parties { host, connection, watch }: &Parties<H>,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<Noted>,
     Error = Infallible,
-    Future = Asked<impl Future<Output = Response<ReplyBody>> + Unpin + Send>,
-> {
+    Future = Asked<impl Future<Output = Response<ReplyBody>> + Unpin + Send + use<H>>,
+> + use<H> {
+    let (host, connection, watch) = (host.clone(), Arc::clone(connection), Arc::clone(watch));
     service_fn(move |request: Request<Incoming>| {
         watch.exchange_begins(!request.body().is_end_stream());
         connection.interim.turn();
         let is_connect = *request.method() == Method::CONNECT;
-        let state = Asking::Asked(host.answer(Arc::clone(&connection), request));
+        let state = Asking::Asked(host.answer(Arc::clone(&connection), request.map(Some)));
         Asked { state, is_connect, watch: Arc::clone(&watch), interim: connection.interim.clone() }
     })
 }

@@ -60,7 +60,7 @@ impl Handler for Desk {
         self,
         connection: Arc<Connection>,
         listener: usize,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static {
         self.0.handle(connection, listener, request)
     }

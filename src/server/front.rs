@@ -40,7 +40,7 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
         self,
         connection: Arc<Connection>,
         listener: usize,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static;
 
     /// Answers a request whose head came before as it was answered then, if it would be answered so again.
@@ -112,7 +112,7 @@ impl<H: Handler> Host for Seat<H> {
     fn answer(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<H> {
         let now = self.0.load();
         now.handler.clone().answer(connection, now.listener, request)

@@ -16,6 +16,7 @@ mod error;
 mod front;
 mod handover;
 mod listen;
+mod plain;
 mod registry;
 mod rest;
 #[cfg(test)]

@@ -34,14 +34,14 @@ struct Made<F>(F);
 
 impl<F, R> front::Handler for Made<F>
 where
-    F: Fn(Arc<Connection>, usize, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    F: Fn(Arc<Connection>, usize, Request<Option<Incoming>>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
     fn answer(
         self,
         connection: Arc<Connection>,
         listener: usize,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send + Unpin + 'static {
         Box::pin((self.0)(connection, listener, request))
     }
@@ -64,7 +64,7 @@ struct Running {
 impl Running {
     fn start<H, R>(change: impl FnOnce(&mut Settings), stall: Duration, handler: H) -> Self
     where
-        H: Fn(Arc<Connection>, usize, Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+        H: Fn(Arc<Connection>, usize, Request<Option<Incoming>>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Response<ReplyBody>> + Send + 'static,
     {
         let mut settings = sample::settings();
@@ -253,7 +253,7 @@ async fn a_client_that_does_not_send_its_content_is_cut() {
         |_| {},
         SOON,
         |_, _, request| async move {
-            let _ = request.into_body().collect().await;
+            let _ = request.into_body().unwrap().collect().await;
             reply("hello")
         },
     );
@@ -559,4 +559,5 @@ async fn the_whole_server_runs_and_stops() {
     assert!(TcpStream::connect(admin).await.is_err());
 }
 
+mod plain;
 mod rest;

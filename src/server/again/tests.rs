@@ -1,16 +1,21 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::access_log::{Finish, Observer, Record};
+use crate::body::ReplyBody;
 use crate::cache::store::{Content, StoredResponse};
 use crate::cache::tests::anonymous;
 use crate::clock::Clock;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::repeats::first_slices;
+use crate::server::connection::Host;
+use crate::server::plain::Parties;
 use crate::server::rest::until_needed;
 use crate::server::sample::settings;
 
@@ -37,6 +42,7 @@ fn one_head_is_told_from_less_and_from_more() {
 }
 
 /// Answers everything with the same bytes and the content of the same stored response.
+#[derive(Clone)]
 struct Parrot {
     bytes: Vec<u8>,
     stored: Arc<StoredResponse>,
@@ -58,6 +64,16 @@ impl Repeating for Parrot {
     }
 
     fn keep(&self, _: Name, _: Box<Repeatable>, _: Written) {}
+}
+
+impl Host for Parrot {
+    fn answer(
+        &self,
+        _: Arc<Connection>,
+        _: Request<Option<Incoming>>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<> {
+        std::future::pending()
+    }
 }
 
 type Sockets = (Encore<tokio::io::DuplexStream, Parrot>, tokio::io::DuplexStream);
@@ -153,8 +169,10 @@ async fn an_order_to_finish_waits_for_an_answer_that_has_begun() {
     let content: Vec<u8> = (0..=255).cycle().take(3000).collect();
     let ((mut encore, mut client), _) = encore(b"", vec![Bytes::from(content.clone())], 64);
     let watch = Arc::clone(&encore.watch);
-    let theirs = Arc::clone(&watch);
-    let resting = tokio::spawn(async move { until_needed(&mut encore, &theirs).await.unwrap() });
+    let (host, connection) = (encore.host.clone(), Arc::clone(&encore.connection));
+    let parties = Parties { host, connection, watch: Arc::clone(&watch) };
+    let bounds = Bounds::new(&settings().limits);
+    let resting = tokio::spawn(async move { until_needed(&mut encore, &parties, bounds).await.unwrap() });
     client.write_all(HEAD).await.unwrap();
     let mut seen = vec![0];
     client.read_exact(&mut seen).await.unwrap();

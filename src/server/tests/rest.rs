@@ -12,18 +12,18 @@ use crate::repeats::After;
 
 /// Answers with target and content; one target is answered again.
 #[derive(Clone, Default)]
-struct Echo {
+pub(super) struct Echo {
     /// There is a copy for each one of this host.
     copies: Arc<()>,
     /// Whom the next head that is looked at makes finish.
-    finishing: Arc<Mutex<Option<Arc<Watch>>>>,
+    pub(super) finishing: Arc<Mutex<Option<Arc<Watch>>>>,
 }
 
 impl Host for Echo {
     fn answer(
         &self,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
     ) -> impl Future<Output = Response<ReplyBody>> + Unpin + Send + 'static + use<> {
         Box::pin(async move {
             if request.method() == Method::CONNECT {
@@ -37,7 +37,10 @@ impl Host for Echo {
                 return reply("");
             }
             let (parts, content) = request.into_parts();
-            let content = content.collect().await.unwrap().to_bytes();
+            let content = match content {
+                Some(content) => content.collect().await.unwrap().to_bytes(),
+                None => Bytes::from_static(b"without hyper"),
+            };
             reply(format!("<{} {}>", parts.uri.path(), String::from_utf8_lossy(&content)))
         })
     }
@@ -62,17 +65,17 @@ impl Repeating for Echo {
 }
 
 /// One served connection.
-struct One<C> {
-    client: C,
-    host: Echo,
+pub(super) struct One<C> {
+    pub(super) client: C,
+    pub(super) host: Echo,
     registry: Arc<Registry>,
-    watch: Arc<Watch>,
-    served: JoinHandle<Result<(), Broken>>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) served: JoinHandle<Result<(), Broken>>,
 }
 
 impl<C: AsyncRead + AsyncWriteExt + Unpin> One<C> {
     /// Whether there is a hyper: it has the host, beside the test, the connection and its wire.
-    fn has_hyper(&self) -> bool {
+    pub(super) fn has_hyper(&self) -> bool {
         Arc::strong_count(&self.host.copies) > 3
     }
 
@@ -85,7 +88,7 @@ impl<C: AsyncRead + AsyncWriteExt + Unpin> One<C> {
     }
 
     /// Sweeps until the connection is at rest.
-    async fn rests(&self) {
+    pub(super) async fn rests(&self) {
         tokio::time::timeout(NEVER, async {
             while self.has_hyper() {
                 self.is_swept().await;
@@ -96,7 +99,7 @@ impl<C: AsyncRead + AsyncWriteExt + Unpin> One<C> {
     }
 
     /// Sends this and reads up to `end`.
-    async fn says(&mut self, sent: &str, end: &str) -> String {
+    pub(super) async fn says(&mut self, sent: &str, end: &str) -> String {
         self.client.write_all(sent.as_bytes()).await.unwrap();
         expect(&mut self.client, end).await
     }
@@ -108,7 +111,7 @@ async fn sockets() -> (TcpStream, TcpStream) {
     (listener.accept().await.unwrap().0, client)
 }
 
-async fn one() -> One<TcpStream> {
+pub(super) async fn one() -> One<TcpStream> {
     let (stream, client) = sockets().await;
     serve(stream, client)
 }
@@ -131,8 +134,14 @@ where
     One { client, host, registry, watch, served }
 }
 
-fn get(path: &str) -> String {
+/// A request that is one head.
+pub(super) fn plain(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: example.com\r\n\r\n")
+}
+
+/// A request that hyper is needed for.
+pub(super) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: example.com\r\ncontent-length: 0\r\n\r\n")
 }
 
 #[tokio::test]

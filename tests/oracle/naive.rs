@@ -98,7 +98,26 @@ impl Directives {
             }
             was_open |= is_open;
         }
-        Self(all)
+        let written = lines(fields, "cache-control");
+        let is_divided = written.split_last().is_some_and(|(_, before)| before.iter().any(|line| members(line).1));
+        let mut read = Self(all);
+        if is_divided {
+            read.restrict_as_joined(&written.join(", "));
+        }
+        read
+    }
+
+    /// The same deviation, the other way round: what restricts in the joined reading.
+    fn restrict_as_joined(&mut self, joined: &str) {
+        let joined = Self(members(joined).0.iter().map(|member| directive(member)).collect());
+        for name in ["no-store", "must-revalidate", "proxy-revalidate"] {
+            self.0.extend(joined.has(name).then(|| (name.to_owned(), Argument::Broken)));
+        }
+        for name in ["max-age", "s-maxage"] {
+            let is_broken = joined.lifetime(name).is_some_and(|lifetime| lifetime.is_err() || !self.has(name));
+            self.0.extend(is_broken.then(|| (name.to_owned(), Argument::Broken)));
+        }
+        self.0.extend(joined.0.into_iter().filter(|(name, _)| ["private", "no-cache"].contains(&name.as_str())));
     }
 
     fn of_request(fields: &[(String, String)]) -> Self {

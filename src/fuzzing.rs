@@ -32,6 +32,7 @@ pub use self::storing::storing;
 pub use self::target::target;
 pub use self::times::times;
 pub use self::variants::variants;
+pub use crate::server::properties::request;
 pub use crate::upstream::properties::upstream_response;
 
 /// What has to be there.
@@ -53,7 +54,7 @@ impl<T, E: std::fmt::Debug> Sure<T> for Result<T, E> {
 }
 
 /// The lines of an input, without their ends.
-fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 

@@ -9,12 +9,13 @@ const MUTANTS: usize = 2_000;
 type Property = fn(&[u8]);
 
 /// Each property by the name of its target.
-const TARGETS: [(&str, Property); 10] = [
+const TARGETS: [(&str, Property); 11] = [
     ("cache_control", super::cache_control),
     ("configuration", super::configuration),
     ("credentials", super::credentials),
     ("proof", super::proof),
     ("range", super::range),
+    ("request", super::request),
     ("storing", super::storing),
     ("target", super::target),
     ("times", super::times),
@@ -138,6 +139,11 @@ fn proof_holds() {
 #[test]
 fn range_holds() {
     holds("range");
+}
+
+#[test]
+fn request_holds() {
+    holds("request");
 }
 
 #[test]

@@ -275,7 +275,7 @@ impl<S: AsyncWrite + Unpin, H: Repeating + Unpin> AsyncWrite for Encore<S, H> {
 /// the same end. What the head says of content is hyper's to judge; nothing is kept of a request that has some.
 ///
 /// Source: RFC 9112 sections 2.1 and 2.2.
-fn is_one_head(read: &[u8]) -> bool {
+pub(super) fn is_one_head(read: &[u8]) -> bool {
     let mut begin = 0;
     for end in memchr::memchr_iter(b'\n', read) {
         let Some(line) = read.get(begin..end).and_then(|line| line.strip_suffix(b"\r")) else { return false };

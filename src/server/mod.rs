@@ -17,6 +17,8 @@ mod front;
 mod handover;
 mod listen;
 mod plain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod registry;
 mod rest;
 #[cfg(test)]

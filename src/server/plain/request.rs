@@ -26,9 +26,9 @@ const USUAL_FIELDS: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Bounds {
     /// From the request line to the empty line.
-    bytes: usize,
+    pub(in crate::server) bytes: usize,
     /// Field lines.
-    fields: usize,
+    pub(in crate::server) fields: usize,
 }
 
 impl Bounds {
@@ -41,8 +41,8 @@ impl Bounds {
 /// A request without content on a connection that nothing special is wanted of.
 #[derive(Debug)]
 pub(in crate::server) struct Plain {
-    pub(super) request: Request<Option<Incoming>>,
-    pub(super) after: After,
+    pub(in crate::server) request: Request<Option<Incoming>>,
+    pub(in crate::server) after: After,
 }
 
 /// Reads the request whose head is these bytes from the first to the last; none where hyper has to look at it.

@@ -31,7 +31,7 @@ pub(in crate::upstream) struct Former {
 #[derive(Debug)]
 struct Known {
     /// As it came, in memory of its own: each line ends with CRLF, and no name comes twice.
-    text: Bytes,
+    text: Vec<u8>,
     /// Where the lines of its fields stand.
     lines: Vec<Line>,
     head: Head,
@@ -49,7 +49,7 @@ type Shape = (u16, usize, usize);
 impl Former {
     /// The head that a text begins with, and where it ends, if it is like the known one.
     pub(super) fn read(&mut self, text: &[u8]) -> Option<(usize, Head)> {
-        let known = self.known.as_ref()?;
+        let known = self.known.as_mut()?;
         let found = known.same(text).or_else(|| known.alike(text))?;
         self.last = None;
         Some(found)
@@ -66,7 +66,7 @@ impl Former {
 }
 
 impl Known {
-    /// None where it is not certain which line is which, or where the head is for one exchange or follows no request's end.
+    /// None where it is not certain which line is which, and of an interim head or one that is for one exchange alone.
     fn of(text: &Bytes, head: &Head) -> Option<Self> {
         let fields = &head.fields;
         let is_for_one = fields.keys().any(|name| EXCHANGE_FIELDS.contains(name));
@@ -86,7 +86,7 @@ impl Known {
             *value = HeaderValue::from_maybe_shared(own.slice(place.clone())).ok()?;
             lines.push(Line { start: std::mem::replace(&mut end, place.end + 2), value: place });
         }
-        (text.get(end..) == Some(b"\r\n")).then_some(Self { text: own, lines, head })
+        (text.get(end..) == Some(b"\r\n")).then_some(Self { text: own.to_vec(), lines, head })
     }
 
     /// The very same head.
@@ -94,30 +94,53 @@ impl Known {
         text.starts_with(&self.text).then(|| (self.text.len(), self.head.clone()))
     }
 
-    /// The head with other values.
-    fn alike(&self, text: &[u8]) -> Option<(usize, Head)> {
+    /// The head with other values. One as long in every line is the known one from then on: a date that was another stays so for
+    /// the rest of its second.
+    fn alike(&mut self, text: &[u8]) -> Option<(usize, Head)> {
+        let (end, others) = self.others(text)?;
+        let is_as_long =
+            |(line, other): (&Line, &Option<HeaderValue>)| other.as_ref().is_none_or(|value| value.len() == line.value.len());
+        if self.lines.iter().zip(&others).all(is_as_long) {
+            self.text.clear();
+            self.text.extend_from_slice(text.get(..end)?);
+            replace(&mut self.head, others);
+            return Some((end, self.head.clone()));
+        }
+        let mut head = self.head.clone();
+        replace(&mut head, others);
+        Some((end, head))
+    }
+
+    /// Where the head ends, and line by line the value that is another.
+    fn others(&self, text: &[u8]) -> Option<(usize, Vec<Option<HeaderValue>>)> {
         let mut end = self.lines.first().map_or(self.text.len().checked_sub(2)?, |line| line.start);
         if text.get(..end)? != self.text.get(..end)? {
             return None;
         }
-        let mut head = self.head.clone();
-        for (line, place) in self.lines.iter().zip(head.fields.values_mut()) {
+        let mut others = Vec::with_capacity(self.lines.len());
+        for line in &self.lines {
             let (rest, known) = (text.get(end..)?, self.text.get(line.start..line.value.end + 2)?);
             if rest.starts_with(known) {
                 end += known.len();
+                others.push(None);
                 continue;
             }
             let name = self.text.get(line.start..line.value.start)?;
             let value = plain_value(rest.strip_prefix(name)?)?;
-            *place = HeaderValue::from_bytes(value).ok()?;
             end += name.len() + value.len() + 2;
+            others.push(Some(HeaderValue::from_bytes(value).ok()?));
         }
-        if !text.get(end..)?.starts_with(b"\r\n") {
-            return None;
-        }
-        head.is_persistent = is_persistent(head.version, &head.fields);
-        Some((end + 2, head))
+        text.get(end..)?.starts_with(b"\r\n").then_some((end + 2, others))
     }
+}
+
+fn replace(head: &mut Head, others: Vec<Option<HeaderValue>>) {
+    for (place, other) in head.fields.values_mut().zip(others) {
+        if let Some(other) = other {
+            *place = other;
+        }
+    }
+    head.is_persistent = is_persistent(head.version, &head.fields);
 }
 
 /// The value that a line begins with, where it needs no mending: without white space around it, and ended by CRLF. Whether

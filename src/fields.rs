@@ -65,6 +65,10 @@ impl Lines for HeaderMap {
     fn lines<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
         self.get_all(name).iter().map(HeaderValue::as_bytes)
     }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.contains_key(name)
+    }
 }
 
 /// The members of a comma-separated list, quoted strings kept whole, white space around them removed,

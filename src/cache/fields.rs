@@ -137,6 +137,10 @@ impl Lines for Fields {
     fn lines<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
         self.spans().filter(move |(known, _)| *known == name).filter_map(|(_, span)| self.block.get(span))
     }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.contains_key(name)
+    }
 }
 
 impl From<&HeaderMap> for Fields {
@@ -189,6 +193,7 @@ mod tests {
                 assert_eq!(fields.contains_key(name), before.contains_key(name), "{name}");
                 let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
                 assert!(fields.lines(&name).eq(before.lines(&name)), "{name}");
+                assert_eq!((fields.has(&name), before.has(&name)), (before.contains_key(&name), before.contains_key(&name)));
             }
         }
     }

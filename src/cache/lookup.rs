@@ -53,6 +53,8 @@ pub struct Chosen {
     pub head: Arc<Head>,
     /// What lets it answer although it is stale.
     pub stale: Option<WhyStale>,
+    /// Nothing else was stored for its key.
+    pub is_alone: bool,
 }
 
 /// The request, as far as look-up depends on it.
@@ -112,7 +114,8 @@ fn among_variants(slot: Option<&Slot>, asked: &Asked<'_>, keyed: &Keyed, policy:
     let Some((stored, head)) = select_variant(slot, asked, keyed, policy.settings.vary_normalise) else {
         return unmatched(slot, asked, policy);
     };
-    let chosen = |stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), stale };
+    let is_alone = slot.variants().len() == 1;
+    let chosen = |stale| Chosen { stored: Arc::clone(&stored), head: Arc::clone(&head), stale, is_alone };
     match reuse::decide(&head, &asked.asker, policy) {
         Reuse::Fresh => Decision::Serve(chosen(None)),
         Reuse::AcceptedStale => Decision::Serve(chosen(Some(WhyStale::MaxStale))),
@@ -141,7 +144,7 @@ fn unmatched(slot: &Slot, asked: &Asked<'_>, policy: &CompiledPolicy) -> Decisio
     for stored in slot.variants_for(asked.sight) {
         let head = stored.head();
         if offer::may_offer(&head, stored.vary_names(), asked.fields, credential_fields) {
-            offered.push(Chosen { stored: Arc::clone(stored), head, stale: None });
+            offered.push(Chosen { stored: Arc::clone(stored), head, stale: None, is_alone: false });
         }
     }
     offered.sort_by_key(|chosen| std::cmp::Reverse(rank(&chosen.stored, &chosen.head)));

@@ -141,7 +141,7 @@ fn answer(content: &[u8], request: &HeaderMap) -> Response<Body> {
     let (first, second) = content.split_at(content.len() / 3);
     let chunks = Content::new(vec![first.to_vec().into(), second.to_vec().into()]);
     let stored_response = Arc::new(StoredResponse::new(head(now), Vec::new(), 0, chunks));
-    let chosen = Chosen { head: stored_response.head(), stored: stored_response, stale: None };
+    let chosen = Chosen { head: stored_response.head(), stored: stored_response, stale: None, is_alone: true };
     let (keyed, via) = (Keyed::random().sure("random numbers"), HeaderValue::from_static("1.1 v"));
     let asked = Asked { method: &Method::GET, fields: request, now, via: &via, ready: &Ready::default(), keyed: &keyed, id: 1 };
     let status = CacheStatus { fwd: None, fwd_status: None, ttl: None, stored: false, collapsed: None, detail: None };

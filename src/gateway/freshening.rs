@@ -47,6 +47,10 @@ impl Gateway {
         way: &Way,
         (key, chosen, answer): (&CacheKey<'_>, &Chosen, AnswerFields<'_>),
     ) {
+        // What has come beside it since is about as new as the 304.
+        if chosen.is_alone {
+            return;
+        }
         let Some(slot) = self.memory.find(key) else { return };
         let normalises = way.policy.settings.vary_normalise;
         let matching = lookup::matching(&slot, exchange.sight(), &exchange.fields, &self.keyed, normalises);

@@ -163,7 +163,7 @@ impl Gateway {
         let via = self.pseudonym.via(http::Version::HTTP_11);
         let fresh = hop::response_fields(arrived.response.headers(), arrived.response_time);
         let is_aged = arrived.response.headers().contains_key(http::header::AGE);
-        let validated = Chosen { stored: chosen.stored, head, stale: None };
+        let validated = Chosen { head, stale: None, ..chosen };
         let asked = reply::Asked { now: arrived.response_time, ..exchange.reply_asked(&via) };
         let mut response = reply::stored(&validated, Shown::Validated { is_aged }, &asked, status);
         hop::add_exchange_fields(response.headers_mut(), &fresh);
@@ -191,7 +191,7 @@ impl Settled {
     fn tell(&self, lead: Lead, chosen: &Chosen, is_aged: bool, response_time: SystemTime) {
         if self.is_freshened {
             lead.confirmed(|| {
-                let chosen = Chosen { stored: Arc::clone(&chosen.stored), head: Arc::clone(&self.head), stale: None };
+                let chosen = Chosen { head: Arc::clone(&self.head), stale: None, ..chosen.clone() };
                 Confirmation { chosen, detail: self.detail, is_aged, response_time }
             });
         } else {

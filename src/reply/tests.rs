@@ -11,7 +11,7 @@ const STATUS: CacheStatus = CacheStatus { fwd: None, fwd_status: None, ttl: None
 
 fn answer_to(head: Head, method: &Method, request: Lines<'_>, shown: Shown, now: SystemTime) -> Response<Body> {
     let stored = crate::cache::tests::stored(head);
-    let chosen = Chosen { head: stored.head(), stored, stale: None };
+    let chosen = Chosen { head: stored.head(), stored, stale: None, is_alone: true };
     let keyed = Keyed::random().unwrap();
     super::stored(
         &chosen,
@@ -156,7 +156,7 @@ fn a_stored_length_is_that_of_the_stored_bytes() {
         0,
         crate::cache::store::Content::default(),
     ));
-    let chosen = Chosen { head: stored.head(), stored, stale: None };
+    let chosen = Chosen { head: stored.head(), stored, stale: None, is_alone: true };
     let response = super::stored(
         &chosen,
         Shown::Reused,

@@ -368,7 +368,7 @@ impl<'e> Run<'e> {
             }
         }
         let head = settled.clone().unwrap_or_else(|| Arc::new(confirm::for_one(&chosen.head, &filler, answer)));
-        let validated = Chosen { stored: Arc::clone(&chosen.stored), head, stale: None };
+        let validated = Chosen { head, stale: None, ..chosen.clone() };
         let is_aged = arrived.fields.contains_key("age");
         (self.answer_stored(asking, &validated, Shown::Validated { is_aged }, How::Confirmed), settled)
     }

@@ -232,7 +232,7 @@ fn n063_a_confirmation_is_made_for_who_waits() {
     let lead = field.lead("/x");
     let flight = field.follow("/x");
     let stored = stored_for(anonymous("s-maxage=0"), &field.keyed, &[]);
-    let chosen = Chosen { head: stored.head(), stored, stale: None };
+    let chosen = Chosen { head: stored.head(), stored, stale: None, is_alone: true };
     lead.confirmed(|| Confirmation { chosen, detail: "validated", is_aged: false, response_time: at(0) });
     assert!(matches!(outcome(&flight), Some(State::Confirmed(_))));
 }

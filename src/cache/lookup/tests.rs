@@ -236,6 +236,18 @@ fn n069_a_variant_with_vary_goes_before_a_newer_one_without() {
     assert_eq!(of(&[("accept", "b")]).as_deref(), Some("plain"));
 }
 
+/// What a 304 says of others beside it is not looked for then.
+#[test]
+fn n046_what_has_its_key_alone_is_told_from_what_has_others_beside_it() {
+    let keyed = Keyed::random().unwrap();
+    let plain = || (variant("plain", None, DATE.1), &[][..]);
+    let other: (Head, Lines<'_>) = (variant("other", Some("accept"), EARLIER), &[("accept", "a")]);
+    for (variants, is_alone) in [(vec![plain()], true), (vec![plain(), other], false)] {
+        let decision = Case::default().decide(slot(&keyed, variants).as_ref(), &keyed);
+        assert!(matches!(&decision, Decision::Serve(chosen) if chosen.is_alone == is_alone), "{decision:?}");
+    }
+}
+
 #[test]
 fn n054_property_nobody_is_served_or_validated_from_what_was_not_permitted() {
     let mut random = Random::new();

@@ -25,6 +25,10 @@ const MOST_NAMES: usize = 32;
 #[must_use]
 pub fn names(fields: &impl Lines) -> Option<Vec<HeaderName>> {
     let mut names = Vec::new();
+    // Most responses have none.
+    if !fields.has(&header::VARY) {
+        return Some(names);
+    }
     for member in list_members(fields, &header::VARY) {
         if member.contains(&b'*') {
             return None;

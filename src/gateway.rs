@@ -127,7 +127,7 @@ impl Gateway {
     #[expect(clippy::manual_async_fn, reason = "an async fn moves its arguments once more, and has room for them twice")]
     fn go_on(
         self: Arc<Self>,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         step: Result<Step, Error>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send {
         async move {

@@ -87,12 +87,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// A client's request.
-    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Option<Incoming>>) -> Self {
+    /// A client's request, in a place of its own: it is handed on from one part of its way to the next.
+    pub(super) fn begin(gateway: Arc<Gateway>, place: (Arc<Connection>, usize), request: Request<Option<Incoming>>) -> Box<Self> {
         let (parts, content) = request.into_parts();
         let id = gateway.observer.next_id();
-        // Changed where it is: a struct made of another is moved field by field.
-        let mut exchange = Self::of(gateway, place, (parts, id));
+        let mut exchange = Box::new(Self::of(gateway, place, (parts, id)));
         exchange.has_content = content.as_ref().is_some_and(|content| !content.is_end_stream());
         exchange.content = content;
         exchange
@@ -314,13 +313,14 @@ impl Exchange {
     }
 
     /// Ties the record to the end of the answer's content.
-    pub(super) fn finish(mut self, response: Response<Body>) -> Response<ReplyBody> {
+    pub(super) fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<ReplyBody> {
         self.record.status = response.status();
         if self.gateway.observer.logs_access() {
             self.note_response(response.headers());
         }
         self.offer_again(&response);
-        let finish = Finish::new(Arc::clone(&self.gateway.observer), self.record);
+        let Self { gateway, record, .. } = *self;
+        let finish = Finish::new(Arc::clone(&gateway.observer), record);
         response.map(|content| ReplyBody::new(content, Some(finish)))
     }
 }

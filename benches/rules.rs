@@ -2,147 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "what a benchmark is made of fails by panicking with a message")]
 
+mod world;
+
 use std::hint::black_box;
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use divan::Bencher;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use vouchsafe::access::{Access, Permit, Question};
-use vouchsafe::auth::{Principal, Scheme as AuthScheme};
-use vouchsafe::cache::entry::{Filler, Head};
+use http::{Method, Version};
 use vouchsafe::cache::key::{CacheKey, KeyPath};
-use vouchsafe::cache::lookup::{self, Chosen, Decision};
 use vouchsafe::cache::ready::Ready;
-use vouchsafe::cache::rules::authorization::request_credentials;
 use vouchsafe::cache::rules::directives::RequestDirectives;
-use vouchsafe::cache::rules::partition::Sight;
-use vouchsafe::cache::rules::query::Named;
-use vouchsafe::cache::rules::reuse::Asker;
-use vouchsafe::cache::rules::vary;
-use vouchsafe::cache::store::{Content, Slot, StoredResponse};
-use vouchsafe::config::settings::{AccessRule, HostPattern, Mode, PathPattern, Policy, Route, Settings};
+use vouchsafe::config::settings::{PathPattern, Route, Settings};
 use vouchsafe::hop::{self, Pseudonym};
-use vouchsafe::keyed::Keyed;
-use vouchsafe::policy::{Candidates, CompiledPolicy, Routes};
+use vouchsafe::policy::Routes;
 use vouchsafe::reply::{self, CacheStatus, Shown};
-use vouchsafe::target::{Host, Scheme, Target};
+
+use world::{hosts, question, rules, target, world};
 
 fn main() {
     divan::main();
-}
-
-/// What the rules are given.
-struct World {
-    keyed: Keyed,
-    policy: CompiledPolicy,
-    permit: Permit,
-    request: HeaderMap,
-    now: SystemTime,
-}
-
-fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-    lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-}
-
-fn target() -> Target {
-    let host = Host::parse("www.example.com").unwrap();
-    Target { scheme: Scheme::Http, host, port: 80, path_and_query: "/articles/2026/index.html?page=2".into() }
-}
-
-fn question(method: &Method) -> Question<'_> {
-    let principal = Principal { name: Some("alice".into()), scheme: AuthScheme::Basic };
-    Question { principal, target: target(), method, client: Ipv4Addr::LOCALHOST.into(), mode: Mode::Gateway }
-}
-
-fn access(rules: Vec<AccessRule>) -> Access {
-    Access::new(&Settings { access: rules, ..Settings::default() }, &[])
-}
-
-fn world() -> World {
-    let request = map(&[
-        ("host", "www.example.com"),
-        ("user-agent", "Mozilla/5.0"),
-        ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
-        ("accept-language", "en-GB,en;q=0.5"),
-        ("accept-encoding", "gzip, deflate, br"),
-        ("authorization", "Bearer a.b.c"),
-        ("cache-control", "max-age=600, max-stale=5"),
-    ]);
-    World {
-        keyed: Keyed::random().unwrap(),
-        policy: CompiledPolicy::new(Policy::default()),
-        permit: access(Vec::new()).decide(question(&Method::GET)).unwrap(),
-        request,
-        now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000),
-    }
-}
-
-impl World {
-    fn response(&self) -> HeaderMap {
-        let mut fields = map(&[
-            ("content-type", "text/html"),
-            ("cache-control", "public, max-age=300, s-maxage=3600, stale-if-error=60"),
-            ("etag", "\"a1b2c3\""),
-            ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
-            ("vary", "Accept-Encoding"),
-            ("content-length", "1024"),
-        ]);
-        fields.insert("date", httpdate::fmt_http_date(self.now).parse().unwrap());
-        fields
-    }
-
-    fn judge(&self, response: &HeaderMap, kept: &HeaderMap) -> Head {
-        let filler = Filler {
-            method: &Method::GET,
-            path_and_query: &self.permit.target().path_and_query,
-            directives: &RequestDirectives::parse(&self.request),
-            credentials: request_credentials(&self.request, None, &self.policy.settings.credentials),
-            named: Named::EXACT,
-            consumed: &[],
-            targets: &[],
-            candidates: Candidates::NONE,
-            is_located: false,
-            born: 0,
-            request_time: self.now,
-            response_time: self.now,
-        };
-        Head::judge(&filler, StatusCode::OK, response, kept, &self.policy).unwrap()
-    }
-
-    /// What is stored of the response, beside so many other variants.
-    fn slot(&self, others: usize) -> Slot {
-        let response = self.response();
-        let stored = |request: &HeaderMap| {
-            let head = self.judge(&response, &hop::response_fields(&response, self.now));
-            let names = vary::names(&head.fields).unwrap();
-            let variant = vary::fingerprint(&self.keyed, &names, request, true);
-            Arc::new(StoredResponse::new(head, names, variant, Content::new(vec![vec![b'x'; 1024].into()])))
-        };
-        let key = CacheKey::new(&self.permit, &KeyPath::AS_SENT, &self.keyed).to_stored();
-        let mut slot = Slot::new(key, stored(&self.request));
-        for other in 0..others {
-            let mut request = HeaderMap::new();
-            request.insert("accept-encoding", format!("x-{other}").parse().unwrap());
-            slot = slot.with(stored(&request), others + 1);
-        }
-        slot
-    }
-
-    fn decide(&self, slot: &Slot, directives: &RequestDirectives) -> Decision {
-        let asker = Asker { directives, credentialed: true, now: self.now, candidates: Candidates::NONE };
-        let asked =
-            lookup::Asked { method: &Method::GET, fields: &self.request, has_content: false, sight: Sight::default(), asker };
-        lookup::decide(Some(slot), &asked, &self.keyed, &self.policy)
-    }
-
-    fn chosen(&self) -> Chosen {
-        match self.decide(&self.slot(0), &RequestDirectives::parse(&self.request)) {
-            Decision::Serve(chosen) => chosen,
-            other => unreachable!("expected a hit, found {other:?}"),
-        }
-    }
 }
 
 #[divan::bench]
@@ -183,26 +60,9 @@ fn reply_from_the_store(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| reply::stored(black_box(&chosen), Shown::Reused, &asked, status));
 }
 
-/// Each about a host of its own; the last one is about the target's.
-fn hosts(count: usize) -> impl Iterator<Item = HostPattern> {
-    let named = move |at: usize| if at == count { "www.example.com".to_owned() } else { format!("h{at}.example.com") };
-    (1..=count).map(move |at| HostPattern::parse(&named(at)).unwrap())
-}
-
 #[divan::bench(args = [1, 7, 5_000])]
 fn access_rules(bencher: Bencher<'_, '_>, count: usize) {
-    let rule = |host| AccessRule {
-        name: "r".to_owned(),
-        allow: true,
-        users: vec!["alice".to_owned()],
-        networks: Vec::new(),
-        hosts: vec![host],
-        ports: Vec::new(),
-        paths: Vec::new(),
-        methods: Vec::new(),
-        schemes: Vec::new(),
-    };
-    let access = access(hosts(count).map(rule).collect());
+    let access = rules(count);
     bencher.with_inputs(|| question(&Method::GET)).bench_local_values(|question| access.decide(question).unwrap());
 }
 

@@ -21,6 +21,14 @@ async fn requests_that_are_one_head_need_no_hyper() {
     one.served.await.unwrap().unwrap();
 }
 
+/// RFC 9112 section 2.2: a line may end with LF alone, but not every reader takes it for the end.
+#[tokio::test]
+async fn a_head_whose_lines_others_may_read_otherwise_is_left_to_hyper() {
+    let mut one = one().await;
+    one.says("GET /lf HTTP/1.1\nhost: example.com\n\n", "</lf >").await;
+    assert!(one.has_hyper());
+}
+
 /// RFC 9112 section 9.6: the answer says so, and then the connection ends.
 #[tokio::test]
 async fn who_wants_to_close_is_answered_and_closed() {
@@ -102,19 +110,21 @@ async fn x008_interim_heads_go_before_the_answer() {
     }
 }
 
+/// Answers with content that comes while the test pushes it, said to be so long.
+fn streaming(length: Option<u64>) -> (Running, Arc<Transfer>) {
+    let transfer = Transfer::new();
+    let arriving = Arc::clone(&transfer);
+    let handler = move |_, _, _| {
+        let content = Body::Stored(Reader::running(arriving.reader(), length));
+        std::future::ready(Response::new(ReplyBody::new(content, None)))
+    };
+    (Running::start(|_| {}, NEVER, handler), transfer)
+}
+
 /// RFC 9112 section 8: content that breaks off is no end, and the connection is not used again.
 #[tokio::test]
 async fn an_answer_that_breaks_off_closes_the_connection() {
-    let transfer = Transfer::new();
-    let arriving = Arc::clone(&transfer);
-    let running = Running::start(
-        |_| {},
-        NEVER,
-        move |_, _, _| {
-            let content = Body::Stored(Reader::running(arriving.reader(), None));
-            std::future::ready(Response::new(ReplyBody::new(content, None)))
-        },
-    );
+    let (running, transfer) = streaming(None);
     let mut client = running.connect().await;
     client.write_all(GET).await.unwrap();
     expect(&mut client, "\r\n\r\n").await;
@@ -128,16 +138,7 @@ async fn an_answer_that_breaks_off_closes_the_connection() {
 /// An order that comes with the answer is no order to cut it.
 #[tokio::test]
 async fn an_exchange_in_the_air_is_finished() {
-    let transfer = Transfer::new();
-    let arriving = Arc::clone(&transfer);
-    let running = Running::start(
-        |_| {},
-        NEVER,
-        move |_, _, _| {
-            let content = Body::Stored(Reader::running(arriving.reader(), Some(5)));
-            std::future::ready(Response::new(ReplyBody::new(content, None)))
-        },
-    );
+    let (running, transfer) = streaming(Some(5));
     let mut client = running.connect().await;
     client.write_all(GET).await.unwrap();
     expect(&mut client, "\r\n\r\n").await;
